@@ -1,0 +1,109 @@
+"""The model card that travels inside a bundle.
+
+Owns the schema of the one JSON document in the ``metadata_props`` of a bundle (key :data:`CARD_KEY`). Knows
+nothing of ONNX. Fields follow Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "CARD_KEY",
+    "SCHEMA_VERSION",
+    "DataProvenance",
+    "Figure",
+    "Measured",
+    "ModelCard",
+    "Thresholds",
+]
+
+CARD_KEY = "tumorscope.card"
+SCHEMA_VERSION = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Thresholds(_Record):
+    """Where an answer turns from sure to unsure, fixed when the bundle was made.
+
+    ``conformal`` maps a coverage written as ``"0.95"`` to four quantiles in class order: class *k* is in the
+    prediction set when ``1 - probabilities[k] <= quantile[k]`` (Sadinle et al., JASA 2019). A quantile of 1
+    always includes the class: the calibration data could not support that coverage for it.
+    """
+
+    conformal: dict[str, tuple[float, float, float, float]]
+    default_coverage: str = "0.95"
+    novelty_limit: float
+    novelty_false_rejection: float = Field(gt=0, lt=1, description="Share of calibration slices above the limit.")
+
+
+class DataProvenance(_Record):
+    """What the model was fitted and calibrated on."""
+
+    manifest_sha256: str
+    protocol: str
+    images: int
+    slices: int
+    groups: int
+    patients: int
+    calibration_images: int
+    calibration_groups: int
+    images_by_class: dict[str, int]
+    sources: dict[str, int]
+    licence: str
+    image_sha256_prefixes: tuple[str, ...] = Field(
+        description="First 8 hex digits of the SHA-256 of every image seen in training, sorted."
+    )
+
+
+class Figure(_Record):
+    """One measured number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Measured(_Record):
+    """One evaluation: figures only ever travel with their protocol and n."""
+
+    protocol: str
+    images: int
+    slices: int
+    groups: int
+    patients: int
+    figures: dict[str, Figure]
+    confusion: tuple[tuple[float, ...], ...] = Field(description="Rows truth, columns answer, copies counted once.")
+    command: str
+
+
+class ModelCard(_Record):
+    """Everything a user of a bundle must know, and every constant its answers need."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    version: str
+    created: str = Field(description="ISO 8601 date and time, UTC.")
+    class_order: tuple[str, str, str, str]
+    input_size: int = Field(ge=32, le=1024)
+    preprocessing: str = Field(description="Name and version of the Slice -> uint8 function.")
+    heatmap_kind: Literal["class-activation", "supervised-box"]
+    heatmap_stride: int
+    architecture: str
+    recipe: str
+    configuration: dict[str, object]
+    configuration_sha256: str
+    initial_weights: str
+    temperature: float = Field(gt=0)
+    thresholds: Thresholds
+    data: DataProvenance
+    evaluation: tuple[Measured, ...]
+    intended_use: str
+    limits: tuple[str, ...]
+    licences: dict[str, str]
+    versions: dict[str, str]
