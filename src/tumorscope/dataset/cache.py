@@ -1,0 +1,115 @@
+"""Decoded and preprocessed images, once, in a memory-mapped file.
+
+Owns the cache that lets epochs never touch a JPEG again. Its key is the content of the images and the version
+of the preprocessing: a changed file or a changed function makes a new cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.core.errors import TumorscopeError
+from tumorscope.dataset.manifest import ImageRecord, Manifest
+from tumorscope.preprocess import PREPROCESSING, preprocess
+
+__all__ = ["Cache", "Failure", "cache_folder", "open_cache"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An image that could not be used, and why."""
+
+    row: int
+    path: Path
+    error: TumorscopeError
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Network inputs of a manifest.
+
+    Parameters
+    ----------
+    images
+        ``uint8 [N, S, S]``, memory-mapped read-only, in manifest order; rows of failures are zero.
+    failures
+        The rows that could not be read or preprocessed.
+    """
+
+    images: NDArray[np.uint8]
+    failures: tuple[Failure, ...]
+
+
+def cache_folder() -> Path:
+    """The folder caches are kept in: ``TUMORSCOPE_CACHE``, or the user's cache folder."""
+    named = os.environ.get("TUMORSCOPE_CACHE")
+    if named:
+        return Path(named)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("tumorscope", appauthor=False)
+
+
+def open_cache(manifest: Manifest, size: int, progress: Progress | None = None) -> Cache:
+    """Open the cache of a manifest, making it first where it does not exist.
+
+    Parameters
+    ----------
+    manifest
+        The data set.
+    size
+        Side of the network input in pixels.
+    progress
+        Called with (done, total) after each image while the cache is made.
+
+    Returns
+    -------
+    Cache
+        Failed images are listed, not raised: the caller decides.
+    """
+    path = cache_folder() / f"{_key(manifest.records, size)}.npy"
+    if path.is_file():
+        return Cache(np.load(path, mmap_mode="r"), ())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
+    failures = []
+    try:
+        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(manifest), size, size))
+        for row, record in enumerate(manifest):
+            try:
+                images[row] = _load(record.path, size)
+            except TumorscopeError as error:
+                failures.append(Failure(row, record.path, error))
+            if progress is not None:
+                progress(row + 1, len(manifest))
+        images.flush()
+        del images
+        if failures:
+            # Not kept: the next call must find the same failures again.
+            return Cache(np.load(partial), tuple(failures))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return Cache(np.load(path, mmap_mode="r"), ())
+
+
+def _load(path: Path, size: int) -> NDArray[np.uint8]:
+    from tumorscope.reading.open import open_slices
+
+    return preprocess(next(iter(open_slices(path))), size)
+
+
+def _key(records: Sequence[ImageRecord], size: int) -> str:
+    digest = hashlib.sha256(f"{PREPROCESSING},{size}\n".encode())
+    for record in records:
+        digest.update(record.sha256.encode())
+    return digest.hexdigest()[:32]
