@@ -1,0 +1,49 @@
+"""``tumorscope data``: what prepares data sets.
+
+Owns the options and the progress bar of the verbs below ``data``. The work is done in ``synthesis``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app", "phantom"]
+
+app = typer.Typer(name="data", help="Make and look after data sets.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Make and look after data sets."""
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option("--out", help="Folder to make; it must not hold anything yet.")],
+    images: Annotated[int, typer.Option("--images", help="How many images, at least 4.")],
+    seed: Annotated[int, typer.Option("--seed", help="Another number gives other made-up persons.")] = 0,
+    size: Annotated[int, typer.Option("--size", help="Side of an image in pixels.")] = 256,
+) -> None:
+    """Write made-up slices of the four classes, with a manifest, to try things without patient data.
+
+    The pictures are drawn by a program. What a model scores on them says nothing about real scans.
+    """
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from tumorscope.synthesis.phantom import write_phantoms
+
+    written = write_phantoms(out, images, seed=seed, size=size)
+    bar = Progress(
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        for _ in bar.track(written, total=images, description="phantoms"):
+            pass
+    typer.echo(f"{images} synthetic images and manifest.csv written to {out}")
