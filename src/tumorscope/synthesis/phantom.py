@@ -211,7 +211,7 @@ def _generator(diagnosis: Diagnosis, seed: int, stream: int) -> np.random.Genera
 
 
 def _anatomy(rng: np.random.Generator, diagnosis: Diagnosis) -> _Anatomy:
-    white = rng.uniform(0.52, 0.66)
+    white = rng.uniform(0.46, 0.58)
     small = diagnosis is Diagnosis.PITUITARY
     return _Anatomy(
         half_width=rng.uniform(0.68, 0.78),
@@ -263,8 +263,8 @@ def _head(anatomy: _Anatomy, size: int, rng: np.random.Generator, *, at_base: bo
     image = _lay(image, soft_step((inner - radius) * pixels), anatomy.fluid)
     brain = soft_step((inner - 0.015 - radius) * pixels)
     matter = waves(rng, (size, size), cycles=26.0)
-    gray = anatomy.gray + 0.03 * matter
-    white = anatomy.white + 0.02 * matter
+    gray = anatomy.gray + 0.015 * matter
+    white = anatomy.white + 0.01 * matter
     image = _lay(image, soft_step((inner - 0.03 + 0.6 * wave - radius) * pixels), gray)
     depth = inner - 0.16 + 1.6 * wave + 0.012 * matter - radius
     image = _lay(image, soft_step(depth * pixels, width=3.0), white)
@@ -320,7 +320,7 @@ def _scan(image: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What a scanner and an export make of it: coil shading, contrast, Rician noise, an arbitrary scale."""
     shape = (image.shape[0], image.shape[1])
     shaded = image * (1.0 + 0.06 * waves(rng, shape, cycles=0.8, count=3))
-    toned = np.clip(shaded, 0.0, 1.2) ** rng.uniform(0.8, 1.25)
+    toned = np.clip(shaded, 0.0, 1.2) ** rng.uniform(0.85, 1.15)
     noise = rng.uniform(0.008, 0.03)
     magnitude = np.hypot(toned + rng.normal(0.0, noise, shape), rng.normal(0.0, noise, shape))
     return np.rint(np.clip(magnitude * rng.uniform(150.0, 240.0), 0.0, 255.0)).astype(np.uint8)
