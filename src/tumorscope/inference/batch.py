@@ -1,0 +1,142 @@
+"""From inputs to network-ready batches: in order, in bounded memory, one failure at a time.
+
+Owns preparation (open, crop, resize) and the overlap of preparing the next batch with running this one. An
+input that fails becomes a :class:`~tumorscope.inference.record.Failure` in its place and costs nobody else an
+answer. Knows no session.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.core.errors import MissingInput, TumorscopeError, UnreadableImage, UnsupportedImage
+from tumorscope.core.slice import Origin, Slice
+from tumorscope.inference.record import Failure
+from tumorscope.preprocess import HeadFrame, find_head, preprocess
+
+__all__ = ["Input", "Prepared", "batches", "prepare"]
+
+Input = str | os.PathLike[str] | NDArray[Any] | Slice
+"""What can be asked about: a path, the pixels of one slice ``[H, W]``, or a slice."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A slice as the network takes it, and what leads back to the slice.
+
+    Parameters
+    ----------
+    image
+        ``uint8 [S, S]``.
+    frame
+        Where the head lies in the slice.
+    shape
+        Height and width of the slice in pixels.
+    origin
+        Where the slice came from.
+    """
+
+    image: NDArray[np.uint8]
+    frame: HeadFrame
+    shape: tuple[int, int]
+    origin: Origin
+
+
+def prepare(inputs: Iterable[Input], size: int) -> Iterator[Prepared | Failure]:
+    """Open and preprocess inputs lazily.
+
+    Parameters
+    ----------
+    inputs
+        Paths, arrays and slices, mixed at will. A file, folder or archive of many slices gives many results.
+    size
+        Side of the network's input in pixels.
+
+    Yields
+    ------
+    Prepared or Failure
+        In order. A source that breaks off keeps the slices it gave before.
+    """
+    for entry in inputs:
+        if isinstance(entry, Slice):
+            yield _prepare_slice(entry, size)
+        elif isinstance(entry, np.ndarray):
+            yield _prepare_slice(Slice(entry), size)
+        elif isinstance(entry, str | os.PathLike):
+            yield from _prepare_path(os.fspath(entry), size)
+        else:
+            message = (
+                f"a {type(entry).__name__} was given; a path, a two-dimensional array or a Slice is expected"
+            )
+            yield Failure(None, UnsupportedImage, message)
+
+
+def batches(items: Iterator[Prepared | Failure], size: int) -> Iterator[list[Prepared | Failure]]:
+    """Group items, making the next group in a thread while the caller works on this one.
+
+    Parameters
+    ----------
+    items
+        From :func:`prepare`.
+    size
+        Items in a group, at least 1. At most two groups exist at any time.
+
+    Yields
+    ------
+    list
+        ``size`` items, fewer in the last. Where one group holds everything, no thread is started.
+    """
+    group = list(islice(items, size))
+    if len(group) == size > 1:
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tumorscope-prepare") as pool:
+            while len(group) == size:
+                following = pool.submit(lambda: list(islice(items, size)))
+                yield group
+                group = following.result()
+    while group:
+        yield group
+        group = list(islice(items, size))
+
+
+def _prepare_path(path: str, size: int) -> Iterator[Prepared | Failure]:
+    from tumorscope.reading.open import open_slices
+
+    try:
+        for image in open_slices(path):
+            yield _prepare_slice(image, size)
+    except TumorscopeError as error:
+        yield _failure(path, error)
+    except PermissionError:
+        yield Failure(path, MissingInput, f"{path}: permission denied; make it readable for this user")
+    except OSError as error:
+        yield Failure(path, UnreadableImage, f"{path}: it could not be read ({error.strerror})")
+    except MemoryError:
+        yield Failure(path, UnreadableImage, f"{path}: it does not fit in memory; give its slices one by one")
+
+
+def _prepare_slice(image: Slice, size: int) -> Prepared | Failure:
+    origin = image.origin
+    try:
+        frame = find_head(image.pixels)
+        return Prepared(preprocess(image, size, frame), frame, image.shape, origin)
+    except TumorscopeError as error:
+        blank = origin.series is not None and image.pixels.size > 0 and bool(np.ptp(image.pixels) == 0)
+        return _failure(origin.path, error, origin, blank=blank)
+
+
+def _failure(
+    path: str | None, error: TumorscopeError, origin: Origin | None = None, *, blank: bool = False
+) -> Failure:
+    """Keep what an error says, and none of the frames and buffers that its traceback holds."""
+    message = " ".join(str(error).split())
+    if origin is not None and origin.frames > 1:
+        message = f"slice {origin.frame + 1} of {origin.frames}: {message}"
+    return Failure(path, type(error), message, None if origin is None else origin.series, blank)
