@@ -1,0 +1,77 @@
+"""``tumorscope train``: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["train"]
+
+
+def train(
+    data: Annotated[Path, typer.Option(help="A manifest (CSV), or a folder with one sub-folder per class.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; made where it does not exist.")],
+    recipe: Annotated[str, typer.Option(help="What to train; see the list in the documentation.")] = "efficientnet-lite0",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Initial weights: auto, hub, package, or a .safetensors file.")
+    ] = None,
+    folds: Annotated[bool, typer.Option("--folds", help="Train one model a fold for out-of-fold figures.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and say which.")
+    ] = False,
+    progress: Annotated[bool, typer.Option(help="Draw progress bars.")] = True,
+) -> None:
+    """Train a classifier and export it as one bundle.
+
+    Without --folds the final model is fitted on all groups but a small calibration part, and RUN/bundle.onnx is
+    written. With --folds one model a fold is trained first, and RUN/predictions.csv holds what each says of the
+    patients it has not seen: the honest figures.
+
+    \b
+    Examples:
+      tumorscope train --data images/ --out runs/first
+      tumorscope train --data manifest.csv --out runs/first --folds --set epochs=8
+      tumorscope train --data manifest.csv --out runs/first --folds --resume
+    """
+    from tumorscope.core.errors import InvalidConfiguration
+    from tumorscope.core.optional import require
+    from tumorscope.dataset.manifest import read_manifest
+
+    settings = [*(settings or []), *([f"weights={weights}"] if weights else [])]
+    require("torch", extra="train", purpose="training")
+    from tumorscope.training.config import configure
+
+    config = configure(recipe, settings)
+    manifest = read_manifest(data)
+
+    from tumorscope.training.folder import start_run
+    from tumorscope.training.run import cross_fit, final_fit, load_images
+
+    part = out / ("folds" if folds else "final")
+    if part.exists() and not resume:
+        raise InvalidConfiguration(f"{part} exists; go on with it by --resume, or choose another --out")
+    run = start_run(out, config, manifest)
+    from tumorscope.cli.progress import counter
+
+    with counter("reading images", show=progress) as count:
+        manifest, images = load_images(manifest, config.image_size, skip_unreadable=skip_unreadable, progress=count)
+
+    def announce(text: str) -> None:
+        typer.echo(text, err=True)
+
+    if folds:
+        cross_fit(run, manifest, images, progress=progress, announce=announce)
+        typer.echo(f"out-of-fold answers: {run.predictions}")
+        typer.echo(f"measure them with: tumorscope evaluate --model {run.path} --protocol patient-wise")
+    else:
+        final_fit(run, manifest, images, progress=progress, announce=announce)
+        from tumorscope.export.onnx import export_run
+
+        export_run(run)
+        typer.echo(f"bundle: {run.bundle}")

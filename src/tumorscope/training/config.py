@@ -1,0 +1,116 @@
+"""The configuration of a training run.
+
+Owns every knob, its default and its check. Free of torch, so that ``--help`` and a mistyped ``--set`` cost nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.core.optional import require
+from tumorscope.recipes.registry import find_recipe
+
+__all__ = ["Augmentation", "TrainingConfig", "configure"]
+
+
+class Augmentation(BaseModel):
+    """Random changes of a training image; every range is symmetric about "no change".
+
+    The network must not learn from position, pose or scanner settings, so these vary from image to image.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rotation: float = Field(15.0, ge=0, le=180, description="Largest rotation in degrees.")
+    scale: float = Field(0.15, ge=0, lt=1, description="Largest relative change of size.")
+    shift: float = Field(0.06, ge=0, lt=1, description="Largest shift as a fraction of the side.")
+    flip: float = Field(0.5, ge=0, le=1, description="Probability of a left-right flip.")
+    gamma: float = Field(0.35, ge=0, le=2, description="Largest change of the natural logarithm of gamma.")
+    contrast: float = Field(0.2, ge=0, lt=1, description="Largest relative change of contrast.")
+    brightness: float = Field(0.1, ge=0, lt=1, description="Largest change of brightness; the range of pixels is 1.")
+    noise: float = Field(0.03, ge=0, lt=1, description="Largest standard deviation of added Gaussian noise.")
+
+
+class TrainingConfig(BaseModel):
+    """Everything that decides the outcome of a run, apart from the data."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: str = "efficientnet-lite0"
+    image_size: int = Field(160, ge=32, le=1024, multiple_of=32)
+    pretrained: bool = True
+    weights: str = Field("auto", description="auto, hub, package, or a path to a .safetensors file.")
+    epochs: int = Field(10, ge=1, le=1000, description="Passes in which each distinct slice is drawn once.")
+    batch_size: int = Field(32, ge=2, le=4096)
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(0.02, ge=0, le=1)
+    warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the rate rises linearly.")
+    label_smoothing: float = Field(0.05, ge=0, lt=1)
+    gradient_clip: float = Field(1.0, gt=0)
+    ema_decay: float = Field(0.99, ge=0, lt=1, description="Decay a step of the averaged weights; 0 switches off.")
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    seed: int = Field(0, ge=0)
+    threads: int | None = Field(None, ge=1, description="CPU threads; all cores where not given.")
+    checkpoint_seconds: float = Field(45.0, gt=0, le=60)
+    calibration_fraction: float = Field(0.12, gt=0, le=0.5, description="Share of images the final fit keeps back.")
+    augmentation: Augmentation = Augmentation()
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the configuration in canonical JSON, 64 hex digits."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+
+
+def configure(recipe: str, settings: Iterable[str] = ()) -> TrainingConfig:
+    """Build a configuration from a recipe's defaults and ``key=value`` settings.
+
+    Parameters
+    ----------
+    recipe
+        Name of a recipe.
+    settings
+        Strings such as ``"epochs=8"`` or ``"augmentation.flip=0"``; values are read as YAML.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If a key is unknown (the message names the nearest right one) or a value is out of range.
+    """
+    values: dict[str, Any] = {"recipe": recipe, "image_size": find_recipe(recipe).image_size}
+    yaml = require("yaml", extra="train", purpose="reading a training configuration")
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator:
+            raise InvalidConfiguration(f"the setting {setting!r} has no '='; write it as key=value, e.g. epochs=8")
+        _check_key(key)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise InvalidConfiguration(f"{key} is {text!r}, which is not a YAML value") from None
+        place = values
+        *parents, leaf = key.split(".")
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = str(value) if leaf in ("precision", "weights") else value
+    try:
+        return TrainingConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = f"{name} is {first['input']!r}; {first['msg'].lower()}"
+        raise InvalidConfiguration(message) from error
+
+
+def _check_key(key: str) -> None:
+    known = [*TrainingConfig.model_fields, *(f"augmentation.{name}" for name in Augmentation.model_fields)]
+    if key not in known:
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise InvalidConfiguration(f"there is no setting {key!r}; {hint}")

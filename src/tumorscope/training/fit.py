@@ -1,0 +1,188 @@
+"""One fit: from images and a configuration to a trained network in a folder.
+
+Owns the Lightning trainer, its checkpoints and what a finished fit leaves behind. A fit that was interrupted, by
+SIGKILL even, goes on from its last checkpoint and ends as if it had not been.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, IterableDataset
+
+from tumorscope.models.network import SliceNetwork, build_network
+from tumorscope.models.weights import load_initial_weights
+from tumorscope.recipes.registry import find_recipe
+from tumorscope.training.batches import Batch, BatchStream, TrainingRows
+from tumorscope.training.config import TrainingConfig
+from tumorscope.training.counters import Purpose, stream_seed
+from tumorscope.training.module import ClassifierModule
+
+__all__ = ["fit", "load_fitted"]
+
+CHECKPOINT = "last.ckpt"
+WEIGHTS = "weights.safetensors"
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+def fit(
+    config: TrainingConfig,
+    learn: TrainingRows,
+    watch: TrainingRows,
+    folder: Path,
+    *,
+    progress: bool = True,
+) -> SliceNetwork:
+    """Train one network, going on from the folder's checkpoint where there is one.
+
+    Parameters
+    ----------
+    config
+        The configuration.
+    learn
+        Images to learn from.
+    watch
+        Images whose loss is recorded after every epoch. Nothing is chosen by it.
+    folder
+        Where ``last.ckpt``, ``metrics.csv`` and, at the end, ``weights.safetensors`` are kept.
+    progress
+        Whether to draw a progress bar on standard error.
+
+    Returns
+    -------
+    SliceNetwork
+        The trained network in evaluation mode, on the CPU.
+    """
+    if (folder / WEIGHTS).is_file():
+        return load_fitted(config, folder)
+    _prepare_process(config)
+    import lightning
+    from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+    from lightning.pytorch.loggers import CSVLogger
+
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / CHECKPOINT
+    stream = BatchStream(learn, config.batch_size, config.seed, position=lambda: trainer.global_step)
+    module = ClassifierModule(_initial_network(config), config, total_steps=config.epochs * len(stream))
+    saver = ModelCheckpoint(
+        dirpath=folder,
+        filename=CHECKPOINT.removesuffix(".ckpt"),
+        train_time_interval=timedelta(seconds=config.checkpoint_seconds),
+        enable_version_counter=False,
+    )
+    with _quiet():
+        trainer = lightning.Trainer(
+            max_epochs=config.epochs,
+            accelerator="auto",
+            devices=1,
+            precision=_precision(config),
+            gradient_clip_val=config.gradient_clip,
+            callbacks=[saver, *([TQDMProgressBar(refresh_rate=5)] if progress else [])],
+            logger=CSVLogger(folder, name=None, version=""),
+            log_every_n_steps=max(1, len(stream)),
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(
+            module,
+            train_dataloaders=DataLoader(stream, batch_size=None),
+            val_dataloaders=DataLoader(_Watch(watch, config.batch_size), batch_size=None),
+            ckpt_path=checkpoint if checkpoint.is_file() else None,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    trained = module.trained.cpu().eval()
+    _write_weights(trained, folder / WEIGHTS)
+    checkpoint.unlink(missing_ok=True)
+    return trained
+
+
+def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
+    """Read the network that a finished fit left in a folder."""
+    from safetensors.torch import load_file
+
+    network = build_network(find_recipe(config.recipe).architecture)
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    return network.eval()
+
+
+def _initial_network(config: TrainingConfig) -> SliceNetwork:
+    recipe = find_recipe(config.recipe)
+    torch.manual_seed(stream_seed(config.seed, Purpose.INITIALISATION))
+    network = build_network(recipe.architecture)
+    if config.pretrained:
+        load_initial_weights(network.backbone, recipe, config.weights)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _prepare_process(config: TrainingConfig) -> None:
+    # Hugging Face's client reports usage unless told not to.
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+
+
+def _precision(config: TrainingConfig) -> Precision:
+    if config.precision != "auto":
+        return "bf16-mixed" if config.precision == "bf16" else "32-true"
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
+
+
+def _write_weights(network: SliceNetwork, path: Path) -> None:
+    from safetensors.torch import save
+
+    from tumorscope.core.files import atomic_write
+
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    atomic_write(path, save(tensors))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advertisements and its advice on data loading workers out of the terminal.
+
+    Batches come from a memory-mapped array: worker processes would only add copying.
+    """
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            warnings.filterwarnings("ignore", module=r"torch\..*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+class _Watch(IterableDataset[Batch]):
+    """Held-out images in order, one copy of each slice."""
+
+    def __init__(self, data: TrainingRows, batch_size: int) -> None:
+        first = {data.slice_ids[row]: int(row) for row in reversed(data.rows)}
+        self._data, self._size = data, batch_size
+        self._rows = np.array(sorted(first.values()), dtype=np.int64)
+
+    def __len__(self) -> int:
+        return -(-len(self._rows) // self._size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for step in range(len(self)):
+            rows = self._rows[step * self._size : (step + 1) * self._size]
+            images = torch.from_numpy(cast("NDArray[np.uint8]", self._data.images[rows]))
+            yield Batch(images, torch.from_numpy(self._data.labels[rows]), epoch=0, step=step)

@@ -1,0 +1,166 @@
+"""The folder of a run: self-describing, and never mixed with another run's.
+
+Owns which file is where, and the check that a folder continues the run it began with::
+
+    RUN/config.yaml          every setting
+    RUN/data.json            what it was trained on: digest, counts
+    RUN/environment.json     versions, revision of the source, processor
+    RUN/folds/1/ ...         one fit a fold: metrics.csv, weights, predictions.csv
+    RUN/predictions.csv      out-of-fold answers for every image
+    RUN/final/               the fit on everything but the calibration part
+    RUN/curves.png           loss and accuracy by epoch
+    RUN/bundle.onnx          the file to deploy
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tumorscope.core.errors import InvalidConfiguration, MissingInput
+from tumorscope.core.files import atomic_write
+from tumorscope.dataset.manifest import Manifest
+from tumorscope.preprocess import PREPROCESSING
+from tumorscope.training.config import TrainingConfig
+
+__all__ = ["RunFolder", "open_run", "start_run"]
+
+_PACKAGES = ("tumorscope", "torch", "torchvision", "timm", "lightning", "numpy", "pillow", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run on disk."""
+
+    path: Path
+    config: TrainingConfig
+
+    @property
+    def predictions(self) -> Path:
+        """Out-of-fold answers."""
+        return self.path / "predictions.csv"
+
+    @property
+    def final(self) -> Path:
+        """The final fit."""
+        return self.path / "final"
+
+    @property
+    def bundle(self) -> Path:
+        """The exported bundle."""
+        return self.path / "bundle.onnx"
+
+    def fold(self, number: int) -> Path:
+        """The fit that held fold ``number`` out."""
+        return self.path / "folds" / str(number)
+
+    def data(self) -> dict[str, Any]:
+        """What the run was trained on."""
+        record: dict[str, Any] = json.loads((self.path / "data.json").read_text(encoding="utf-8"))
+        return record
+
+    def environment(self) -> dict[str, Any]:
+        """Where the run was trained."""
+        record: dict[str, Any] = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        return record
+
+
+def start_run(path: Path, config: TrainingConfig, manifest: Manifest) -> RunFolder:
+    """Make the folder of a run, or check that it is this run's.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If the folder holds a run with another configuration or other data.
+    """
+    if (path / "config.yaml").is_file():
+        run = open_run(path)
+        if run.config != config:
+            changed = [k for k in TrainingConfig.model_fields if getattr(run.config, k) != getattr(config, k)]
+            raise InvalidConfiguration(
+                f"{path} holds a run with another configuration (differs in {', '.join(changed)}); choose another --out"
+            )
+        if run.data()["manifest_sha256"] != manifest.digest:
+            raise InvalidConfiguration(f"{path} holds a run on other data; choose another --out")
+        return run
+    atomic_write(path / "data.json", json.dumps(_describe_data(manifest), indent=2) + "\n")
+    atomic_write(path / "environment.json", json.dumps(_describe_environment(), indent=2) + "\n")
+    # Last, since its presence says that the folder is a run's.
+    atomic_write(path / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
+    return RunFolder(path, config)
+
+
+def open_run(path: Path) -> RunFolder:
+    """Open the folder of a run.
+
+    Raises
+    ------
+    MissingInput
+        If it is no run's folder.
+    InvalidConfiguration
+        If its configuration is not one of this version.
+    """
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise MissingInput(f"{path} is not the folder of a training run; it lacks config.yaml")
+    try:
+        config = TrainingConfig.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (ValueError, yaml.YAMLError) as error:
+        raise InvalidConfiguration(f"{file} is not a training configuration of this version") from error
+    return RunFolder(path, config)
+
+
+def _describe_data(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "manifest_sha256": manifest.digest,
+        "preprocessing": PREPROCESSING,
+        "images": len(manifest),
+        "slices": len({row.slice_id for row in manifest}),
+        "groups": len({row.group for row in manifest}),
+        "patients": len({row.group for row in manifest if row.patient}),
+        "images_by_class": dict(sorted(Counter(row.label.value for row in manifest).items())),
+        "sources": dict(sorted(Counter(row.source for row in manifest).items())),
+    }
+
+
+def _describe_environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "revision": _revision(),
+        "command": ["tumorscope", *sys.argv[1:]],
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _revision() -> str:
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return result.stdout.strip()

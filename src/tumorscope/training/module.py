@@ -1,0 +1,104 @@
+"""One training step, one optimiser, one moving average.
+
+Owns the Lightning module. Knows nothing of files or of where the batches come from.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning
+import torch
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from tumorscope.models.network import SliceNetwork
+from tumorscope.training.augment import augment
+from tumorscope.training.batches import Batch
+from tumorscope.training.config import TrainingConfig
+from tumorscope.training.counters import Purpose, stream_seed
+
+__all__ = ["ClassifierModule"]
+
+
+class ClassifierModule(lightning.LightningModule):
+    """Trains a :class:`~tumorscope.models.network.SliceNetwork`.
+
+    Parameters
+    ----------
+    network
+        The network, with its initial weights.
+    config
+        The run's configuration.
+    total_steps
+        Optimiser steps of the whole run, for the schedule.
+    """
+
+    def __init__(self, network: SliceNetwork, config: TrainingConfig, total_steps: int) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.total_steps = total_steps
+        # Part of the module, hence of every checkpoint.
+        self.averaged = AveragedModel(
+            network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
+        ).requires_grad_(False)
+
+    @property
+    def trained(self) -> SliceNetwork:
+        """The network to keep: the moving average."""
+        averaged: SliceNetwork = self.averaged.module
+        return averaged
+
+    def training_step(self, batch: Batch) -> torch.Tensor:
+        """Loss of one augmented batch."""
+        seed = self.config.seed
+        generator = torch.Generator().manual_seed(stream_seed(seed, Purpose.AUGMENTATION, batch.epoch, batch.step))
+        # Layers that draw (dropout) use the global generator; the counters set it anew at every step.
+        torch.manual_seed(stream_seed(seed, Purpose.LAYERS, batch.epoch, batch.step))
+        with torch.autocast(self.device.type, enabled=False):
+            images = augment(as_input(batch.images), self.config.augmentation, generator)
+        logits = self.network(images).logits.float()
+        loss = functional.cross_entropy(logits, batch.labels, label_smoothing=self.config.label_smoothing)
+        correct = (logits.argmax(dim=1) == batch.labels).float().mean()
+        rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+        self.log_dict({"loss": loss, "accuracy": correct, "rate": rate}, on_step=False, on_epoch=True)
+        self.log("loss_now", loss, prog_bar=True, logger=False)
+        return loss
+
+    def validation_step(self, batch: Batch) -> None:
+        """Loss and accuracy of the moving average on images it does not learn from."""
+        logits = self.averaged(as_input(batch.images)).logits.float()
+        loss = functional.cross_entropy(logits, batch.labels)
+        correct = (logits.argmax(dim=1) == batch.labels).float().mean()
+        metrics = {"held_out_loss": loss, "held_out_accuracy": correct}
+        self.log_dict(metrics, on_epoch=True, prog_bar=True, batch_size=len(batch.labels))
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Step, then move the average: before any callback can write a checkpoint of the step."""
+        super().optimizer_step(*arguments, **options)
+        self.averaged.update_parameters(self.network)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW without decay on norms and biases; linear warm-up, then cosine to zero."""
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=self.config.learning_rate,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _rate(self, step: int) -> float:
+        warm = max(1, round(self.config.warmup * self.total_steps))
+        if step < warm:
+            return (step + 1) / warm
+        progress = (step - warm) / max(1, self.total_steps - warm)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def as_input(images: torch.Tensor) -> torch.Tensor:
+    """``uint8 [B, S, S]`` to ``float32 [B, 1, S, S]`` in [0, 1]: the first step inside the exported graph too."""
+    return images.unsqueeze(1).float() / 255

@@ -1,0 +1,157 @@
+"""A whole run: one model a fold for honest figures, and the final fit to deploy.
+
+Owns what is trained on what. The fold models answer for the patients they have not seen; the final fit learns
+from every group but a small part, whose answers set its temperature and thresholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.core.errors import InvalidManifest
+from tumorscope.core.files import atomic_write
+from tumorscope.dataset.cache import Progress, open_cache
+from tumorscope.dataset.manifest import Manifest
+from tumorscope.dataset.split import assign_folds, hold_out
+from tumorscope.training.answers import answer
+from tumorscope.training.batches import TrainingRows
+from tumorscope.training.config import TrainingConfig
+from tumorscope.training.fit import fit
+from tumorscope.training.folder import RunFolder
+from tumorscope.training.novelty import fit_embedding_space
+
+__all__ = ["cross_fit", "final_fit", "load_images"]
+
+Announce = Callable[[str], None]
+
+
+def load_images(
+    manifest: Manifest, size: int, *, skip_unreadable: bool = False, progress: Progress | None = None
+) -> tuple[Manifest, NDArray[np.uint8]]:
+    """Open the cache of network inputs.
+
+    Returns
+    -------
+    tuple
+        The manifest (without unreadable images where these are skipped) and ``uint8 [N, S, S]`` in its order.
+
+    Raises
+    ------
+    InvalidManifest
+        If images cannot be read and are not to be skipped.
+    """
+    cache = open_cache(manifest, size, progress)
+    if not cache.failures:
+        return manifest, cache.images
+    first = cache.failures[0]
+    if not skip_unreadable:
+        raise InvalidManifest(
+            f"{len(cache.failures)} of {len(manifest)} images cannot be used, the first is {first.path.name}: "
+            f"{first.error}; mend or remove them, or train with --skip-unreadable"
+        )
+    failed = {failure.row for failure in cache.failures}
+    kept = [row for row in range(len(manifest)) if row not in failed]
+    return manifest.subset(kept), cache.images[kept]
+
+
+def cross_fit(
+    run: RunFolder, manifest: Manifest, images: NDArray[np.uint8], *, progress: bool, announce: Announce
+) -> PredictionTable:
+    """Train one model a fold and write every image's out-of-fold answer.
+
+    Finished folds are read, not trained again.
+
+    Parameters
+    ----------
+    run
+        Where to write.
+    manifest
+        The data set; its folds are used, or made.
+    images
+        ``uint8 [N, S, S]`` in manifest order.
+    progress
+        Whether to draw progress bars.
+    announce
+        Told what is going to be trained.
+
+    Returns
+    -------
+    PredictionTable
+        Also written to ``predictions.csv`` of the run.
+    """
+    manifest = assign_folds(manifest, seed=run.config.seed)
+    folds = np.array([row.fold for row in manifest])
+    tables = []
+    for number in np.unique(folds):
+        folder = run.fold(int(number))
+        inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
+        announce(f"fold {number}: {len(inside)} images to learn from, {len(outside)} held out")
+        network = fit(
+            run.config,
+            _rows(manifest, images, inside),
+            _rows(manifest, images, outside),
+            folder,
+            progress=progress,
+        )
+        table = _table(manifest, outside, answer(network, images, outside).logits)
+        write_predictions(table, folder / "predictions.csv")
+        tables.append(table)
+    whole = concatenate(tables)
+    write_predictions(whole, run.predictions)
+    return whole
+
+
+def final_fit(
+    run: RunFolder, manifest: Manifest, images: NDArray[np.uint8], *, progress: bool, announce: Announce
+) -> None:
+    """Train on everything but the calibration part; leave what an export needs in ``final/``."""
+    kept_back = hold_out(manifest, run.config.calibration_fraction, seed=run.config.seed)
+    learn, calibrate = np.flatnonzero(~kept_back), np.flatnonzero(kept_back)
+    announce(f"final fit: {len(learn)} images to learn from, {len(calibrate)} kept back for calibration")
+    network = fit(
+        run.config, _rows(manifest, images, learn), _rows(manifest, images, calibrate), run.final, progress=progress
+    )
+    announce("measuring the calibration part and the embedding")
+    learnt, calibration = answer(network, images, learn), answer(network, images, calibrate)
+    part = manifest.subset(learn)
+    space = fit_embedding_space(learnt.embeddings, part.labels(), part.weights())
+    write_predictions(_table(manifest, calibrate, calibration.logits), run.final / "calibration.csv")
+    _save_arrays(
+        run.final / "embedding.npz",
+        mean=space.mean,
+        projection=space.projection,
+        centres=space.centres,
+        calibration_novelty=space.distance(calibration.embeddings),
+    )
+    seen = sorted({row.sha256[:8] for row in part})
+    atomic_write(run.final / "seen.txt", "\n".join(seen) + "\n")
+
+
+def _rows(manifest: Manifest, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> TrainingRows:
+    return TrainingRows(images, manifest.labels(), tuple(row.slice_id for row in manifest), rows)
+
+
+def _table(manifest: Manifest, rows: NDArray[np.int64], logits: NDArray[np.float64]) -> PredictionTable:
+    part = manifest.subset(rows)
+    return PredictionTable(
+        paths=tuple(part.display_path(row) for row in part),
+        sha256=tuple(row.sha256 for row in part),
+        labels=part.labels(),
+        groups=np.array([row.group for row in part]),
+        slice_ids=np.array([row.slice_id for row in part]),
+        is_patient=np.array([row.patient for row in part]),
+        folds=np.array([row.fold or 0 for row in part]),
+        logits=logits,
+    )
+
+
+def _save_arrays(path: Path, **arrays: NDArray[np.float32]) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    atomic_write(path, buffer.getvalue())
