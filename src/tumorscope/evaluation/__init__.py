@@ -1,0 +1,1 @@
+"""What answers are worth: figures with intervals under a named protocol. Never runs a model by itself."""

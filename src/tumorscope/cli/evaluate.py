@@ -1,0 +1,249 @@
+"""``tumorscope evaluate``: what a run or a bundle is worth.
+
+Owns the options, and how an evaluation looks on a terminal. The figures come from ``evaluation``, a bundle's
+answers from ``inference``.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tumorscope.core.card import Measured
+    from tumorscope.evaluation.scoring import Scored
+
+__all__ = ["Format", "ProtocolName", "evaluate"]
+
+
+class Format(StrEnum):
+    """How the result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class ProtocolName(StrEnum):
+    """The protocols offered, spelled here so that ``--help`` need not import NumPy."""
+
+    PATIENT_WISE = "patient-wise"
+    EXTERNAL = "external"
+
+
+def evaluate(
+    *,
+    protocol: Annotated[
+        ProtocolName,
+        typer.Option(
+            "--protocol",
+            help="patient-wise: out-of-fold answers of a RUN. external: a BUNDLE on images it has not seen.",
+        ),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="A run's folder, or a bundle (.onnx); the shipped bundle if left out."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="external: a manifest (CSV), or a folder with one sub-folder per class."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Where evaluation.json goes: a file or a folder; a run's own folder if left out."
+        ),
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="external: images at once.")] = 32,
+    progress: Annotated[bool, typer.Option(help="Draw a progress bar.")] = True,
+) -> None:
+    r"""Measure a model: accuracy, loss, F1, sensitivity and confusion, with 95 % intervals over patients.
+
+    \b
+    Examples:
+      tumorscope evaluate --model runs/first --protocol patient-wise
+      tumorscope evaluate --model bundle.onnx --protocol external --data images/ --out evaluation.json
+    """
+    command = _command(protocol, model, data)
+    if protocol is ProtocolName.PATIENT_WISE:
+        from tumorscope.evaluation.predictions import read_predictions
+        from tumorscope.evaluation.protocol import patient_wise
+        from tumorscope.evaluation.scoring import Scored
+
+        run = _run_folder(model, data)
+        scored = Scored(read_predictions(run), ())
+        measured, name = patient_wise(scored.table, command), run.name
+        out = out or run
+    else:
+        from tumorscope.evaluation.protocol import external
+
+        scored, name, temperature = _answers(model, data, batch_size=batch_size, progress=progress)
+        measured = external(scored.table, command, temperature=temperature)
+    result = _document(measured, scored, name)
+    text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+    if out is not None:
+        from tumorscope.core.files import atomic_write
+        from tumorscope.evaluation.document import EVALUATION_NAME
+
+        target = out if out.suffix == ".json" and not out.is_dir() else out / EVALUATION_NAME
+        atomic_write(target, text)
+        typer.echo(f"written to {target}", err=True)
+    if form is Format.JSON:
+        typer.echo(text, nl=False)
+    else:
+        _show(result)
+    for failure in result["failures"]:
+        typer.echo(f"not answered: {failure['path']}: {failure['error']['message']}", err=True)
+    if result["failures"]:
+        raise typer.Exit(1)
+
+
+def _command(protocol: ProtocolName, model: Path | None, data: Path | None) -> str:
+    words = ["tumorscope", "evaluate"]
+    if model is not None:
+        words += ["--model", model.as_posix()]
+    words += ["--protocol", protocol.value]
+    if data is not None:
+        words += ["--data", data.as_posix()]
+    return shlex.join(words)
+
+
+def _run_folder(model: Path | None, data: Path | None) -> Path:
+    from tumorscope.core.errors import InvalidConfiguration, MissingInput
+
+    if model is None or model.is_file():
+        raise InvalidConfiguration(
+            "the protocol patient-wise reads the out-of-fold answers of a run: give its folder as --model; "
+            "for a bundle use --protocol external --data FOLDER"
+        )
+    if data is not None:
+        raise InvalidConfiguration("--data is for the protocol external; a run knows its own images")
+    if not model.exists():
+        raise MissingInput(
+            f"{model} does not exist; give the folder of a run made by: tumorscope train --folds"
+        )
+    return model
+
+
+def _answers(
+    model: Path | None, data: Path | None, *, batch_size: int, progress: bool
+) -> tuple[Scored, str, float]:
+    """A bundle's answers to the labelled images, its name and its temperature."""
+    from tumorscope.cli.progress import counter
+    from tumorscope.core.card import ModelCard
+    from tumorscope.core.errors import InvalidConfiguration
+    from tumorscope.dataset.manifest import read_manifest
+    from tumorscope.evaluation.scoring import refuse_trained_on, score
+    from tumorscope.inference.bundle import read_bundle
+    from tumorscope.inference.session import Session
+    from tumorscope.inference.verify import card_json
+
+    if data is None:
+        raise InvalidConfiguration("the protocol external needs labelled images: --data MANIFEST or FOLDER")
+    if model is not None and model.is_dir():
+        raise InvalidConfiguration(
+            f"{model} is a folder; the protocol external tests one bundle: give its .onnx file as --model"
+        )
+    bundle = read_bundle(model)
+    card = ModelCard.model_validate_json(card_json(bundle.content, bundle.name))
+    manifest = read_manifest(data)
+    refuse_trained_on(manifest, card.data.image_sha256_prefixes, f"{card.name} {card.version}")
+    session = Session(bundle)
+    with counter("images", show=progress) as count:
+        scored = score(
+            manifest,
+            card.input_size,
+            lambda images: session.run(images, ("logits",))[0],
+            batch_size=batch_size,
+            progress=count,
+        )
+    return scored, f"{card.name} {card.version}", card.temperature
+
+
+def _document(measured: Measured, scored: Scored, name: str) -> dict[str, Any]:
+    from tumorscope.core.labels import CLASS_ORDER
+    from tumorscope.evaluation.document import document
+
+    by_class = {key.value: int((scored.table.labels == key.position).sum()) for key in CLASS_ORDER}
+    failures = tuple((path, error.code, str(error)) for path, error in scored.failures)
+    return document(measured, model=name, images_by_class=by_class, failures=failures)
+
+
+def _show(result: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=False)
+    console.print(f"[bold]{result['model']}[/bold], protocol [bold]{result['protocol']}[/bold]")
+    console.print(result["protocol_meaning"])
+    console.print(
+        f"{result['images']} images of {result['slices']} slices (copies count once) in {result['groups']} "
+        f"groups, {result['patients']} of them real patients"
+    )
+    console.print(_figure_table(result))
+    console.print(_class_table(result))
+    console.print(_confusion_table(result))
+    for note in result["notes"]:
+        console.print(f"Note: {note}")
+    console.print(f"Again: {result['command']}", soft_wrap=True)
+    console.print(result["notice"], style="italic")
+
+
+def _interval(figure: dict[str, float] | None) -> tuple[str, str]:
+    if figure is None:
+        return "-", "-"
+    return f"{figure['value']:.3f}", f"{figure['low']:.3f} to {figure['high']:.3f}"
+
+
+def _figure_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"Figures, {result['protocol']}", title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    titles = {
+        "accuracy": "accuracy",
+        "macro_f1": "macro-F1",
+        "balanced_accuracy": "balanced accuracy",
+        "loss": "loss (nats, raw logits)",
+        "loss_calibrated": "loss (nats, calibrated)",
+    }
+    for name, title in titles.items():
+        if name in result["figures"]:
+            table.add_row(title, *_interval(result["figures"][name]))
+    return table
+
+
+def _class_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"By class, {result['protocol']}", title_justify="left")
+    table.add_column("class")
+    table.add_column("images", justify="right")
+    for title in ("sensitivity", "95 % interval", "specificity", "95 % interval"):
+        table.add_column(title, justify="right")
+    for key in result["class_order"]:
+        figures = [result["figures"].get(f"{kind}_{key}") for kind in ("sensitivity", "specificity")]
+        cells = [cell for figure in figures for cell in _interval(figure)]
+        table.add_row(key, str(result["images_by_class"][key]), *cells)
+    return table
+
+
+def _confusion_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    title = f"Confusion in slices, {result['protocol']} (rows: truth)"
+    table = Table(title=title, title_justify="left")
+    table.add_column("truth \\ answer")
+    for key in result["class_order"]:
+        table.add_column(key, justify="right")
+    for key, row in zip(result["class_order"], result["confusion"], strict=True):
+        table.add_row(key, *(f"{cell:g}" if cell == int(cell) else f"{cell:.1f}" for cell in row))
+    return table

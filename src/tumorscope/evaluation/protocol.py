@@ -1,0 +1,148 @@
+"""How an evaluation was set up; no figure goes anywhere without it.
+
+Owns the protocols and what each demands of the predictions it is given. Knows neither files nor models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.core.card import Measured
+from tumorscope.core.errors import InvalidManifest
+from tumorscope.evaluation.calibration import cross_fitted_temperatures
+from tumorscope.evaluation.intervals import figures
+from tumorscope.evaluation.metrics import confusion, losses
+from tumorscope.evaluation.predictions import PredictionTable
+
+__all__ = ["FEW_GROUPS", "Protocol", "external", "measure", "notes", "patient_wise"]
+
+FEW_GROUPS = 30
+
+
+class Protocol(StrEnum):
+    """What stood between training and test."""
+
+    PATIENT_WISE = "patient-wise"
+    EXTERNAL = "external"
+
+    @property
+    def meaning(self) -> str:
+        """One sentence for a reader of the figures."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Protocol.PATIENT_WISE: (
+        "Cross-fitted: every image was answered by a model that saw no image of its patient or copy cluster."
+    ),
+    Protocol.EXTERNAL: "Images from elsewhere, none of which the model was trained on.",
+}
+
+
+def patient_wise(table: PredictionTable, command: str) -> Measured:
+    """Evaluate out-of-fold answers.
+
+    Parameters
+    ----------
+    table
+        With folds; every image answered by the model that was fitted without its fold.
+    command
+        The command line that makes the same figures again.
+
+    Returns
+    -------
+    Measured
+        ``loss`` is that of the raw logits, ``loss_calibrated`` that under temperatures fitted on other folds.
+
+    Raises
+    ------
+    InvalidManifest
+        If there are fewer than two folds, or a group lies in more than one.
+    """
+    folds = table.folds
+    if folds is None or len(np.unique(folds)) < 2:
+        raise InvalidManifest(
+            "the protocol patient-wise needs out-of-fold answers from at least two folds; "
+            "make them with: tumorscope train --folds"
+        )
+    pairs = {(group, int(fold)) for group, fold in zip(table.groups.tolist(), folds, strict=True)}
+    divided = len(pairs) - table.group_count
+    if divided:
+        raise InvalidManifest(
+            f"{divided} of {table.group_count} groups lie in more than one fold, so the answers are not "
+            "patient-wise; split again without dividing groups"
+        )
+    temperatures = cross_fitted_temperatures(table.logits, table.labels, table.weights, folds)
+    return measure(table, Protocol.PATIENT_WISE, command, temperature=temperatures)
+
+
+def external(table: PredictionTable, command: str, *, temperature: float) -> Measured:
+    """Evaluate answers on images the model has not seen.
+
+    Parameters
+    ----------
+    table
+        The answers; that the images are new to the model is for the caller to check
+        (:func:`~tumorscope.evaluation.scoring.refuse_trained_on`).
+    command
+        The command line that makes the same figures again.
+    temperature
+        The bundle's own, for ``loss_calibrated``.
+    """
+    return measure(table, Protocol.EXTERNAL, command, temperature=temperature)
+
+
+def measure(
+    table: PredictionTable,
+    protocol: Protocol,
+    command: str,
+    *,
+    temperature: float | NDArray[np.float64] | None = None,
+) -> Measured:
+    """Figures with intervals and the counts they rest on, as a bundle's card carries them.
+
+    Parameters
+    ----------
+    table
+        The answers beside the truth.
+    protocol
+        What they were made under.
+    command
+        The command line that makes the same figures again.
+    temperature
+        One number or one an image (``float64 [N]``) for ``loss_calibrated``; ``None`` leaves that out.
+    """
+    named: dict[str, NDArray[np.float64]] = {"loss": losses(table.logits, table.labels)}
+    if temperature is not None:
+        named["loss_calibrated"] = losses(table.logits, table.labels, temperature)
+    matrix = confusion(table.labels, table.logits.argmax(axis=1), table.weights)
+    return Measured(
+        protocol=protocol.value,
+        images=len(table),
+        slices=table.slices,
+        groups=table.group_count,
+        patients=table.patients,
+        figures=figures(table, named),
+        confusion=tuple(tuple(float(cell) for cell in row) for row in matrix),
+        command=command,
+    )
+
+
+def notes(measured: Measured, images_by_class: Mapping[str, int]) -> tuple[str, ...]:
+    """What a reader must know beside the figures: too few groups, absent classes, no real patients."""
+    found = []
+    if measured.groups < FEW_GROUPS:
+        found.append(f"Only {measured.groups} groups: intervals from so few are too narrow.")
+    absent = [name for name, count in images_by_class.items() if count == 0]
+    if absent:
+        found.append(f"No images of {', '.join(absent)}: averages are over the other classes.")
+    if measured.patients < measured.groups:
+        found.append(
+            f"{measured.patients} of {measured.groups} groups are real patients; the others are clusters of "
+            "copies or single images whose patient is unknown."
+        )
+    return tuple(found)

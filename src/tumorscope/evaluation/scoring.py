@@ -1,0 +1,136 @@
+"""Labelled images to a table of answers, through any function that turns images into logits.
+
+Owns the guard against testing a model on its own training images, and the loop over files. Knows no model:
+the caller hands in the function that answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.core.errors import InvalidManifest, TrainedOnError, TumorscopeError, UnsupportedImage
+from tumorscope.dataset.manifest import ImageRecord, Manifest
+from tumorscope.evaluation.predictions import PredictionTable
+from tumorscope.preprocess import preprocess
+from tumorscope.reading.open import open_slices
+
+__all__ = ["PREFIX", "Scored", "refuse_trained_on", "score"]
+
+PREFIX = 8
+"""Hex digits of an image's SHA-256 that a bundle's card keeps."""
+
+Answer = Callable[[NDArray[np.uint8]], NDArray[Any]]
+Progress = Callable[[int, int], None]
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The answers, and the images that could not be answered with the reason for each."""
+
+    table: PredictionTable
+    failures: tuple[tuple[str, TumorscopeError], ...]
+
+
+def refuse_trained_on(manifest: Manifest, prefixes: Collection[str], model: str) -> None:
+    """Raise if any image was used to make the model.
+
+    Parameters
+    ----------
+    manifest
+        The images to be evaluated.
+    prefixes
+        First eight hex digits of the SHA-256 of every image the model was made from. Eight digits of 5,000
+        images collide with a new image once in about 860,000.
+    model
+        What to call the model in the message.
+
+    Raises
+    ------
+    TrainedOnError
+        With the number of such images and the first of them.
+    """
+    known = frozenset(prefixes)
+    seen = [row for row in manifest if row.sha256[:PREFIX] in known]
+    if seen:
+        first = ", ".join(manifest.display_path(row) for row in seen[:_SHOWN])
+        raise TrainedOnError(
+            f"{len(seen)} of {len(manifest)} images were used to train {model} ({first}"
+            f"{', ...' if len(seen) > _SHOWN else ''}); an evaluation needs images that it has not seen"
+        )
+
+
+def score(
+    manifest: Manifest, size: int, answer: Answer, *, batch_size: int = 32, progress: Progress | None = None
+) -> Scored:
+    """Read, preprocess and answer every image of a manifest.
+
+    Parameters
+    ----------
+    manifest
+        The labelled images.
+    size
+        Side of the network's input in pixels.
+    answer
+        ``uint8 [M, size, size]`` to raw logits ``[M, 4]``.
+    batch_size
+        Images answered in one call, at least 1.
+    progress
+        Called with (done, total) after each batch.
+
+    Raises
+    ------
+    InvalidManifest
+        If not one image could be read; a few that could not are listed in the result.
+    """
+    failures: list[tuple[str, TumorscopeError]] = []
+    rows: list[ImageRecord] = []
+    logits: list[NDArray[Any]] = []
+    for batch in _batches(manifest.records, batch_size):
+        images: list[NDArray[np.uint8]] = []
+        for row in batch:
+            try:
+                images.append(_load(row.path, size))
+                rows.append(row)
+            except TumorscopeError as error:
+                failures.append((manifest.display_path(row), error))
+        if images:
+            logits.append(answer(np.stack(images)))
+        if progress is not None:
+            progress(len(rows) + len(failures), len(manifest))
+    if not rows:
+        raise InvalidManifest(
+            f"none of the {len(manifest)} images could be read; the first: {failures[0][0]}: {failures[0][1]}"
+        )
+    table = PredictionTable(
+        labels=np.array([row.label.position for row in rows], dtype=np.int64),
+        logits=np.concatenate(logits).astype(np.float64),
+        groups=np.array([row.group for row in rows]),
+        slice_ids=np.array([row.slice_id for row in rows]),
+        is_patient=np.array([row.patient for row in rows]),
+        paths=tuple(manifest.display_path(row) for row in rows),
+        hashes=tuple(row.sha256 for row in rows),
+    )
+    return Scored(table, tuple(failures))
+
+
+def _batches(records: tuple[ImageRecord, ...], size: int) -> Iterator[tuple[ImageRecord, ...]]:
+    for first in range(0, len(records), size):
+        yield records[first : first + size]
+
+
+def _load(path: Path, size: int) -> NDArray[np.uint8]:
+    slices = open_slices(path)
+    image = next(iter(slices))
+    if image.origin.frames > 1:
+        raise UnsupportedImage(
+            f"the file holds {image.origin.frames} slices and its label speaks of one; save single slices"
+        )
+    return preprocess(image, size)
