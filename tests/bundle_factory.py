@@ -1,7 +1,7 @@
 """A small real bundle for tests, built with ``onnx.helper``: one convolution, all five outputs, a valid card.
 
-The network looks at the mean brightness of the four quadrants of the head, so that a test can make an image of
-the class it wants: the brightest quadrant answers (top left glioma, top right meningioma, bottom left no
+The network looks at the mean brightness of the four quadrants of the head, so that a test can make an image
+of the class it wants: the brightest quadrant answers (top left glioma, top right meningioma, bottom left no
 tumour, bottom right pituitary tumour).
 """
 
@@ -121,7 +121,7 @@ def make_model(card: ModelCard | None = None, *, card_text: str | None = None) -
         helper.make_node("MatMul", ["away", "whitening"], ["white"]),
         helper.make_node("ReduceL2", ["white", "last"], ["novelty"], keepdims=0),
     ]
-    outputs = {
+    outputs: dict[str, list[str | int | None]] = {
         "logits": ["N", 4],
         "probabilities": ["N", 4],
         "heatmap": ["N", 4, CELLS, CELLS],

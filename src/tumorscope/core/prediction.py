@@ -46,8 +46,8 @@ class Prediction:
     novelty
         Distance from the training data; compare with the bundle's limit.
     heatmap
-        Class evidence ``float32 [4, H, W]`` laid over the slice at its own resolution, or ``None`` where it was
-        not asked for. Made by the explanation package from the graph's own map.
+        Class evidence ``float32 [4, H, W]``: the graph's own map laid over the slice at the slice's resolution,
+        or ``None`` where it was not asked for.
     model
         Name and version of the bundle that answered.
     origin

@@ -1,0 +1,1 @@
+"""Where in the slice the evidence for an answer lies, as numbers and as a picture."""

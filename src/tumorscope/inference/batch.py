@@ -38,16 +38,13 @@ class Prepared:
         ``uint8 [S, S]``.
     frame
         Where the head lies in the slice.
-    shape
-        Height and width of the slice in pixels.
-    origin
-        Where the slice came from.
+    source
+        The slice itself.
     """
 
     image: NDArray[np.uint8]
     frame: HeadFrame
-    shape: tuple[int, int]
-    origin: Origin
+    source: Slice
 
 
 def prepare(inputs: Iterable[Input], size: int) -> Iterator[Prepared | Failure]:
@@ -126,7 +123,7 @@ def _prepare_slice(image: Slice, size: int) -> Prepared | Failure:
     origin = image.origin
     try:
         frame = find_head(image.pixels)
-        return Prepared(preprocess(image, size, frame), frame, image.shape, origin)
+        return Prepared(preprocess(image, size, frame), frame, image)
     except TumorscopeError as error:
         blank = origin.series is not None and image.pixels.size > 0 and bool(np.ptp(image.pixels) == 0)
         return _failure(origin.path, error, origin, blank=blank)

@@ -170,7 +170,8 @@ class Classifier:
         """
         single = isinstance(x, str | os.PathLike | np.ndarray | Slice)
         inputs = [cast(Input, x)] if single else cast(Sequence[Input], x)
-        answers = list(self._answers(inputs, coverage, heatmap, batch_size))
+        pairs = self._answers(inputs, coverage, heatmap, batch_size)
+        answers = [answer for answer, _ in pairs]
         if not single:
             return answers
         failed = [answer for answer in answers if isinstance(answer, Failure)]
@@ -210,34 +211,47 @@ class Classifier:
         InvalidConfiguration
             At once, see :meth:`predict`.
         """
-        answers = self._answers(inputs, coverage, heatmap, batch_size)
+        answers = (answer for answer, _ in self._answers(inputs, coverage, heatmap, batch_size))
         return with_series(answers) if series else answers
+
+    def explain_iter(
+        self,
+        inputs: Iterable[Input],
+        *,
+        coverage: float | str | None = None,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> Iterator[tuple[Prediction, Slice] | tuple[Failure, None]]:
+        """Answer a stream of inputs with heat-maps, each answer beside the slice it is about.
+
+        Parameters and errors as for :meth:`predict_iter`; a picture needs both.
+        """
+        return self._answers(inputs, coverage, True, batch_size)
 
     def _answers(
         self, inputs: Iterable[Input], coverage: float | str | None, heatmap: bool, batch_size: int
-    ) -> Iterator[Prediction | Failure]:
+    ) -> Iterator[tuple[Prediction, Slice] | tuple[Failure, None]]:
         """Check the options now, do the work lazily."""
         if batch_size < 1:
             raise InvalidConfiguration(f"batch_size is {batch_size}; a whole number from 1 on is expected")
         key = self._facts.coverage_key(coverage)
-        items = prepare(inputs, self._facts.input_size)
-        return (
-            answer for group in batches(items, batch_size) for answer in self._answer(group, key, heatmap)
-        )
+        groups = batches(prepare(inputs, self._facts.input_size), batch_size)
+        return (pair for group in groups for pair in self._answer(group, key, heatmap))
 
     def _answer(
         self, group: Sequence[Prepared | Failure], coverage: str, heatmap: bool
-    ) -> Iterator[Prediction | Failure]:
+    ) -> Iterator[tuple[Prediction, Slice] | tuple[Failure, None]]:
         ready = [item for item in group if isinstance(item, Prepared)]
         made = iter(self._run(ready, coverage, heatmap) if ready else ())
         for item in group:
-            yield item if isinstance(item, Failure) else next(made)
+            yield (item, None) if isinstance(item, Failure) else (next(made), item.source)
 
     def _run(self, items: Sequence[Prepared], coverage: str, heatmap: bool) -> Iterator[Prediction]:
         outputs = ["probabilities", "novelty", "heatmap"] if heatmap else ["probabilities", "novelty"]
         results = self._session.run(np.stack([item.image for item in items]), outputs)
-        if not np.isfinite(results[0]).all():
-            raise InvalidBundle(f"bundle {self._facts.label} gave probabilities that are not finite")
+        if not (np.isfinite(results[0]).all() and np.isfinite(results[1]).all()):
+            raise InvalidBundle(
+                f"bundle {self._facts.label} gave an answer that is not finite; do not use it"
+            )
         quantiles = self._facts.conformal[coverage]
         for row, item in enumerate(items):
             probabilities = results[0][row]
@@ -250,6 +264,6 @@ class Classifier:
                 verdict=verdict,
                 novelty=novelty,
                 model=self._facts.label,
-                origin=item.origin,
-                heatmap=lay_over(results[2][row], item.frame, item.shape) if heatmap else None,
+                origin=item.source.origin,
+                heatmap=lay_over(results[2][row], item.frame, item.source.shape) if heatmap else None,
             )

@@ -1,0 +1,144 @@
+"""A picture of the evidence: the slice in gray, the map in colour, a legend and the notice below.
+
+Owns the colours and the layout. The colours run from dark violet to light yellow and get steadily lighter,
+so that they can be told apart with any colour vision and in print; where there is little evidence the slice
+shows through. Drawn with PIL alone.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from tumorscope.core.labels import Diagnosis
+from tumorscope.core.prediction import NOTICE, Prediction
+from tumorscope.core.slice import Slice
+from tumorscope.explanation.heatmap import evidence_for, strength
+from tumorscope.preprocess import find_head
+
+__all__ = ["COLOURS", "overlay", "overlay_png"]
+
+_STOPS = np.array([(48, 18, 110), (136, 34, 138), (212, 74, 92), (248, 148, 48), (252, 240, 110)])
+_MOST_OPAQUE = 0.65
+_LEAST_WIDTH = 320
+_MARGIN = 8
+_BAR_HEIGHT = 10
+_INK, _PAPER = 235, 24
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def _table() -> NDArray[np.uint8]:
+    places = np.linspace(0, len(_STOPS) - 1, 256)
+    channels = [np.interp(places, np.arange(len(_STOPS)), _STOPS[:, channel]) for channel in range(3)]
+    table: NDArray[np.uint8] = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+    return table
+
+
+COLOURS = _table()
+"""``uint8 [256, 3]``: the colour for each strength, in order."""
+
+
+def overlay(image: Slice, prediction: Prediction, diagnosis: Diagnosis | None = None) -> Image.Image:
+    """Draw the evidence for a class over the slice.
+
+    Parameters
+    ----------
+    image
+        The slice that was asked about.
+    prediction
+        Its answer, made with ``heatmap=True``.
+    diagnosis
+        The class to show; the most probable one for ``None``.
+
+    Returns
+    -------
+    PIL.Image.Image
+        RGB. The slice at its own resolution in the top left corner; below it the class, a colour bar with its
+        two ends, and the notice. Narrow slices get a margin to the right, so that the text has room.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If the prediction holds no heat-map.
+    """
+    shown = diagnosis or prediction.diagnosis
+    scaled, peak = strength(evidence_for(prediction, shown))
+    picture = Image.fromarray(_blend(_gray(image), scaled))
+    probability = float(prediction.probabilities[shown.position])
+    title = f"evidence for {shown.label} (probability {probability:.2f})"
+    return _with_legend(picture, title, f"{peak:.3g}" if peak else "none", prediction.model)
+
+
+def overlay_png(image: Slice, prediction: Prediction, diagnosis: Diagnosis | None = None) -> bytes:
+    """Encode :func:`overlay` as PNG, with the notice in its text as well."""
+    from PIL.PngImagePlugin import PngInfo
+
+    text = PngInfo()
+    text.add_text("Software", "tumorscope")
+    text.add_text("Disclaimer", NOTICE)
+    stream = BytesIO()
+    overlay(image, prediction, diagnosis).save(stream, "PNG", pnginfo=text, compress_level=4)
+    return stream.getvalue()
+
+
+def _gray(image: Slice) -> NDArray[np.uint8]:
+    """8-bit pixels as they are; others from the darkest value to the bright end of the head's own range."""
+    pixels: NDArray[Any] = image.pixels
+    if pixels.dtype == np.uint8:
+        return pixels
+    low, high = float(pixels.min()), find_head(pixels).high
+    scaled = (pixels.astype(np.float64) - low) * (255.0 / (high - low))
+    return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
+
+
+def _blend(gray: NDArray[np.uint8], scaled: NDArray[np.float32]) -> NDArray[np.uint8]:
+    colour = COLOURS[np.rint(scaled * 255).astype(np.uint8)].astype(np.float32)
+    alpha = (_MOST_OPAQUE * scaled)[..., np.newaxis]
+    mixed = gray[..., np.newaxis].astype(np.float32) * (1 - alpha) + colour * alpha
+    blended: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
+    return blended
+
+
+def _with_legend(picture: Image.Image, title: str, peak: str, model: str) -> Image.Image:
+    width = max(picture.width, _LEAST_WIDTH)
+    font: Font = ImageFont.load_default(max(11, width // 45))
+    line = int(font.getbbox("Ag")[3]) + 4
+    room = width - 2 * _MARGIN
+    above = _wrapped(title, font, room)
+    below = [*_wrapped(NOTICE, font, room), *_wrapped(f"model {model}", font, room)]
+    height = (len(above) + len(below) + 1) * line + _BAR_HEIGHT + 3 * _MARGIN
+    canvas = Image.new("RGB", (width, picture.height + height), (_PAPER,) * 3)
+    canvas.paste(picture, (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    y = _write(draw, above, picture.height + _MARGIN, font, line)
+    bar = Image.fromarray(np.ascontiguousarray(COLOURS[np.newaxis])).resize((room, _BAR_HEIGHT))
+    canvas.paste(bar, (_MARGIN, y))
+    y += _BAR_HEIGHT + 2
+    _write(draw, ["0"], y, font, line)
+    draw.text((width - _MARGIN - font.getlength(peak), y), peak, fill=(_INK,) * 3, font=font)
+    _write(draw, below, y + line + 2, font, line)
+    return canvas
+
+
+def _write(draw: ImageDraw.ImageDraw, lines: list[str], y: int, font: Font, line: int) -> int:
+    for text in lines:
+        draw.text((_MARGIN, y), text, fill=(_INK,) * 3, font=font)
+        y += line
+    return y
+
+
+def _wrapped(text: str, font: Font, room: int) -> list[str]:
+    """Break a text between words so that every line fits."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
