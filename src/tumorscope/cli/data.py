@@ -26,24 +26,17 @@ def phantom(
     images: Annotated[int, typer.Option("--images", help="How many images, at least 4.")],
     seed: Annotated[int, typer.Option("--seed", help="Another number gives other made-up persons.")] = 0,
     size: Annotated[int, typer.Option("--size", help="Side of an image in pixels.")] = 256,
+    progress: Annotated[bool, typer.Option(help="Draw a progress bar.")] = True,
 ) -> None:
     """Write made-up slices of the four classes, with a manifest, to try things without patient data.
 
     The pictures are drawn by a program. What a model scores on them says nothing about real scans.
     """
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
+    from tumorscope.cli.progress import counter
     from tumorscope.synthesis.phantom import write_phantoms
 
     written = write_phantoms(out, images, seed=seed, size=size)
-    bar = Progress(
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bar:
-        for _ in bar.track(written, total=images, description="phantoms"):
-            pass
+    with counter("phantoms", show=progress) as count:
+        for done, _ in enumerate(written, start=1):
+            count(done, images)
     typer.echo(f"{images} synthetic images and manifest.csv written to {out}")

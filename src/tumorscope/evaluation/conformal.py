@@ -3,8 +3,8 @@
 Owns the quantiles that a bundle carries. A class *k* is in the set when ``1 - p[k] <= quantile[k]`` (least
 ambiguous sets with class-conditional coverage: Sadinle, Lei and Wasserman, JASA 114, 2019). Slices of one
 patient are not independent, so a patient counts as one draw, its slices sharing the weight (hierarchical
-conformal prediction: Lee, Barber and Willett, arXiv 2306.06342): a random slice of a new patient is covered as
-promised, whatever the number of patients.
+conformal prediction: Lee, Barber and Willett, arXiv 2306.06342): a random slice of a new patient is covered
+as promised, whatever the number of patients.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Answers of a model beside the truth, and the file they are kept in.
 
-Owns :class:`PredictionTable`, on which every figure rests, and its CSV form, which cross-fitted training writes
-as ``predictions.csv``. Knows neither who made the logits nor what is computed from them.
+Owns :class:`PredictionTable`, on which every figure rests, and its CSV form, which cross-fitted training
+writes as ``predictions.csv``. Knows neither who made the logits nor what is computed from them.
 """
 
 from __future__ import annotations
