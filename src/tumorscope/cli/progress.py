@@ -16,7 +16,7 @@ __all__ = ["counter"]
 def counter(title: str, *, show: bool = True) -> Iterator[Callable[[int, int], None]]:
     """Give a function ``count(done, total)`` that moves a bar, on a terminal."""
     if not (show and sys.stderr.isatty()):
-        yield lambda done, total: None
+        yield lambda _done, _total: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

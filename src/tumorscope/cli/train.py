@@ -13,21 +13,26 @@ __all__ = ["train"]
 def train(
     data: Annotated[Path, typer.Option(help="A manifest (CSV), or a folder with one sub-folder per class.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; made where it does not exist.")],
-    recipe: Annotated[str, typer.Option(help="What to train; see the list in the documentation.")] = "efficientnet-lite0",
+    recipe: Annotated[
+        str, typer.Option(help="What to train; see the list in the documentation.")
+    ] = "efficientnet-lite0",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Initial weights: auto, hub, package, or a .safetensors file.")
     ] = None,
-    folds: Annotated[bool, typer.Option("--folds", help="Train one model a fold for out-of-fold figures.")] = False,
+    folds: Annotated[
+        bool, typer.Option("--folds", help="Train one model a fold for out-of-fold figures.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and say which.")
     ] = False,
     progress: Annotated[bool, typer.Option(help="Draw progress bars.")] = True,
 ) -> None:
-    """Train a classifier and export it as one bundle.
+    r"""Train a classifier and export it as one bundle.
 
     Without --folds the final model is fitted on all groups but a small calibration part, and RUN/bundle.onnx is
     written. With --folds one model a fold is trained first, and RUN/predictions.csv holds what each says of the
@@ -60,7 +65,9 @@ def train(
     from tumorscope.cli.progress import counter
 
     with counter("reading images", show=progress) as count:
-        manifest, images = load_images(manifest, config.image_size, skip_unreadable=skip_unreadable, progress=count)
+        manifest, images = load_images(
+            manifest, config.image_size, skip_unreadable=skip_unreadable, progress=count
+        )
 
     def announce(text: str) -> None:
         typer.echo(text, err=True)

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 CARD_KEY = "tumorscope.card"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 
 class _Record(BaseModel):
@@ -39,7 +39,9 @@ class Thresholds(_Record):
     conformal: dict[str, tuple[float, float, float, float]]
     default_coverage: str = "0.95"
     novelty_limit: float
-    novelty_false_rejection: float = Field(gt=0, lt=1, description="Share of calibration slices above the limit.")
+    novelty_false_rejection: float = Field(
+        gt=0, lt=1, description="Share of calibration slices above the limit."
+    )
 
 
 class DataProvenance(_Record):
@@ -78,7 +80,9 @@ class Measured(_Record):
     groups: int
     patients: int
     figures: dict[str, Figure]
-    confusion: tuple[tuple[float, ...], ...] = Field(description="Rows truth, columns answer, copies counted once.")
+    confusion: tuple[tuple[float, ...], ...] = Field(
+        description="Rows truth, columns answer, copies counted once."
+    )
     command: str
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_stream", "atomic_write"]
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
@@ -29,6 +32,27 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(_default_mode())
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_stream(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    """Give a UTF-8 text stream whose content takes the name ``path`` when the block ends without an error.
+
+    For what is too long to hold in memory; :func:`atomic_write` otherwise. Line ends are written as they are.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(_default_mode())

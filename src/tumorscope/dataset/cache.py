@@ -83,7 +83,9 @@ def open_cache(manifest: Manifest, size: int, progress: Progress | None = None) 
     partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
     failures = []
     try:
-        images = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(manifest), size, size))
+        images = np.lib.format.open_memmap(
+            partial, mode="w+", dtype=np.uint8, shape=(len(manifest), size, size)
+        )
         for row, record in enumerate(manifest):
             try:
                 images[row] = _load(record.path, size)

@@ -91,7 +91,11 @@ class Manifest:
 
     def display_path(self, row: ImageRecord) -> str:
         """The row's path relative to the root where it lies below it."""
-        return row.path.relative_to(self.root).as_posix() if row.path.is_relative_to(self.root) else row.path.name
+        return (
+            row.path.relative_to(self.root).as_posix()
+            if row.path.is_relative_to(self.root)
+            else row.path.name
+        )
 
     def with_folds(self, folds: Sequence[int]) -> Manifest:
         """The same rows with new fold numbers."""
@@ -127,7 +131,9 @@ def read_manifest(source: str | Path) -> Manifest:
     """
     path = Path(source)
     if not path.exists():
-        raise MissingInput(f"{path} does not exist; give a manifest (CSV) or a folder with one sub-folder per class")
+        raise MissingInput(
+            f"{path} does not exist; give a manifest (CSV) or a folder with one sub-folder per class"
+        )
     if path.is_file():
         return _read_csv(path)
     if (path / MANIFEST_NAME).is_file():
@@ -144,7 +150,9 @@ def _read_csv(path: Path) -> Manifest:
                 raise InvalidManifest(f"{path.name} lacks the column {missing[0]!r}; needed are: path, label")
             rows = [_record(path, number, row) for number, row in enumerate(reader, start=2)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidManifest(f"{path.name} is not a CSV file in UTF-8; needed are the columns path, label") from error
+        raise InvalidManifest(
+            f"{path.name} is not a CSV file in UTF-8; needed are the columns path, label"
+        ) from error
     if not rows:
         raise InvalidManifest(f"{path.name} has no rows; each image needs one")
     absent = [row for row in rows if not row.sha256]
@@ -192,7 +200,9 @@ def _index_folder(folder: Path) -> Manifest:
                 )
     if not rows:
         names = ", ".join(CLASS_ORDER)
-        raise InvalidManifest(f"{folder} holds no images in sub-folders named {names}; make one folder per class")
+        raise InvalidManifest(
+            f"{folder} holds no images in sub-folders named {names}; make one folder per class"
+        )
     return Manifest(tuple(rows), folder)
 
 
@@ -200,7 +210,9 @@ def _diagnosis(text: str, where: str) -> Diagnosis:
     try:
         return Diagnosis(text.strip().lower())
     except ValueError:
-        raise InvalidManifest(f"{where}: label {text!r} is unknown; labels are {', '.join(CLASS_ORDER)}") from None
+        raise InvalidManifest(
+            f"{where}: label {text!r} is unknown; labels are {', '.join(CLASS_ORDER)}"
+        ) from None
 
 
 def _file_hash(path: Path) -> str:

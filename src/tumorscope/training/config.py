@@ -34,7 +34,9 @@ class Augmentation(BaseModel):
     flip: float = Field(0.5, ge=0, le=1, description="Probability of a left-right flip.")
     gamma: float = Field(0.35, ge=0, le=2, description="Largest change of the natural logarithm of gamma.")
     contrast: float = Field(0.2, ge=0, lt=1, description="Largest relative change of contrast.")
-    brightness: float = Field(0.1, ge=0, lt=1, description="Largest change of brightness; the range of pixels is 1.")
+    brightness: float = Field(
+        0.1, ge=0, lt=1, description="Largest change of brightness; the range of pixels is 1."
+    )
     noise: float = Field(0.03, ge=0, lt=1, description="Largest standard deviation of added Gaussian noise.")
 
 
@@ -54,12 +56,16 @@ class TrainingConfig(BaseModel):
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the rate rises linearly.")
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     gradient_clip: float = Field(1.0, gt=0)
-    ema_decay: float = Field(0.99, ge=0, lt=1, description="Decay a step of the averaged weights; 0 switches off.")
+    ema_decay: float = Field(
+        0.99, ge=0, lt=1, description="Decay a step of the averaged weights; 0 switches off."
+    )
     precision: Literal["auto", "32", "bf16"] = "auto"
     seed: int = Field(0, ge=0)
     threads: int | None = Field(None, ge=1, description="CPU threads; all cores where not given.")
     checkpoint_seconds: float = Field(45.0, gt=0, le=60)
-    calibration_fraction: float = Field(0.12, gt=0, le=0.5, description="Share of images the final fit keeps back.")
+    calibration_fraction: float = Field(
+        0.12, gt=0, le=0.5, description="Share of images the final fit keeps back."
+    )
     augmentation: Augmentation = Augmentation()
 
     @property
@@ -88,7 +94,9 @@ def configure(recipe: str, settings: Iterable[str] = ()) -> TrainingConfig:
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator:
-            raise InvalidConfiguration(f"the setting {setting!r} has no '='; write it as key=value, e.g. epochs=8")
+            raise InvalidConfiguration(
+                f"the setting {setting!r} has no '='; write it as key=value, e.g. epochs=8"
+            )
         _check_key(key)
         try:
             value = yaml.safe_load(text)

@@ -7,19 +7,20 @@ SIGKILL even, goes on from its last checkpoint and ends as if it had not been.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
+from tumorscope.core.files import atomic_write
 from tumorscope.models.network import SliceNetwork, build_network
 from tumorscope.models.weights import load_initial_weights
 from tumorscope.recipes.registry import find_recipe
@@ -28,10 +29,11 @@ from tumorscope.training.config import TrainingConfig
 from tumorscope.training.counters import Purpose, stream_seed
 from tumorscope.training.module import ClassifierModule
 
-__all__ = ["fit", "load_fitted"]
+__all__ = ["INITIAL_WEIGHTS", "fit", "load_fitted"]
 
 CHECKPOINT = "last.ckpt"
 WEIGHTS = "weights.safetensors"
+INITIAL_WEIGHTS = "initial-weights.txt"
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -55,7 +57,7 @@ def fit(
     watch
         Images whose loss is recorded after every epoch. Nothing is chosen by it.
     folder
-        Where ``last.ckpt``, ``metrics.csv`` and, at the end, ``weights.safetensors`` are kept.
+        Where ``last.ckpt``, ``metrics.csv`` ``initial-weights.txt`` and, at the end, ``weights.safetensors`` are kept.
     progress
         Whether to draw a progress bar on standard error.
 
@@ -74,7 +76,9 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / CHECKPOINT
     stream = BatchStream(learn, config.batch_size, config.seed, position=lambda: trainer.global_step)
-    module = ClassifierModule(_initial_network(config), config, total_steps=config.epochs * len(stream))
+    network, origin = _initial_network(config)
+    atomic_write(folder / INITIAL_WEIGHTS, origin + "\n")
+    module = ClassifierModule(network, config, total_steps=config.epochs * len(stream))
     saver = ModelCheckpoint(
         dirpath=folder,
         filename=CHECKPOINT.removesuffix(".ckpt"),
@@ -118,13 +122,12 @@ def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
     return network.eval()
 
 
-def _initial_network(config: TrainingConfig) -> SliceNetwork:
+def _initial_network(config: TrainingConfig) -> tuple[SliceNetwork, str]:
     recipe = find_recipe(config.recipe)
     torch.manual_seed(stream_seed(config.seed, Purpose.INITIALISATION))
     network = build_network(recipe.architecture)
-    if config.pretrained:
-        load_initial_weights(network.backbone, recipe, config.weights)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    origin = load_initial_weights(network.backbone, recipe, config.weights) if config.pretrained else "random"
+    return network.to(memory_format=torch.channels_last), origin
 
 
 def _prepare_process(config: TrainingConfig) -> None:
@@ -143,8 +146,6 @@ def _precision(config: TrainingConfig) -> Precision:
 
 def _write_weights(network: SliceNetwork, path: Path) -> None:
     from safetensors.torch import save
-
-    from tumorscope.core.files import atomic_write
 
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     atomic_write(path, save(tensors))
@@ -179,10 +180,10 @@ class _Watch(IterableDataset[Batch]):
         self._rows = np.array(sorted(first.values()), dtype=np.int64)
 
     def __len__(self) -> int:
-        return -(-len(self._rows) // self._size)
+        return math.ceil(len(self._rows) / self._size)
 
     def __iter__(self) -> Iterator[Batch]:
         for step in range(len(self)):
             rows = self._rows[step * self._size : (step + 1) * self._size]
-            images = torch.from_numpy(cast("NDArray[np.uint8]", self._data.images[rows]))
+            images = torch.from_numpy(np.ascontiguousarray(self._data.images[rows]))
             yield Batch(images, torch.from_numpy(self._data.labels[rows]), epoch=0, step=step)

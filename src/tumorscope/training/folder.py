@@ -5,7 +5,7 @@ Owns which file is where, and the check that a folder continues the run it began
     RUN/config.yaml          every setting
     RUN/data.json            what it was trained on: digest, counts
     RUN/environment.json     versions, revision of the source, processor
-    RUN/folds/1/ ...         one fit a fold: metrics.csv, weights, predictions.csv
+    RUN/folds/1/ ...         one fit a fold: metrics.csv and weights
     RUN/predictions.csv      out-of-fold answers for every image
     RUN/final/               the fit on everything but the calibration part
     RUN/curves.png           loss and accuracy by epoch
@@ -35,7 +35,17 @@ from tumorscope.training.config import TrainingConfig
 
 __all__ = ["RunFolder", "open_run", "start_run"]
 
-_PACKAGES = ("tumorscope", "torch", "torchvision", "timm", "lightning", "numpy", "pillow", "onnx", "onnxruntime")
+_PACKAGES = (
+    "tumorscope",
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning",
+    "numpy",
+    "pillow",
+    "onnx",
+    "onnxruntime",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Owns the Lightning module. Knows nothing of files or of where the batches come f
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -41,20 +41,20 @@ class ClassifierModule(lightning.LightningModule):
         self.config = config
         self.total_steps = total_steps
         # Part of the module, hence of every checkpoint.
-        self.averaged = AveragedModel(
-            network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
-        ).requires_grad_(False)
+        move = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
+        self.averaged = AveragedModel(network, multi_avg_fn=move, use_buffers=True).requires_grad_(False)
 
     @property
     def trained(self) -> SliceNetwork:
         """The network to keep: the moving average."""
-        averaged: SliceNetwork = self.averaged.module
-        return averaged
+        return cast("SliceNetwork", self.averaged.module)
 
     def training_step(self, batch: Batch) -> torch.Tensor:
         """Loss of one augmented batch."""
         seed = self.config.seed
-        generator = torch.Generator().manual_seed(stream_seed(seed, Purpose.AUGMENTATION, batch.epoch, batch.step))
+        generator = torch.Generator().manual_seed(
+            stream_seed(seed, Purpose.AUGMENTATION, batch.epoch, batch.step)
+        )
         # Layers that draw (dropout) use the global generator; the counters set it anew at every step.
         torch.manual_seed(stream_seed(seed, Purpose.LAYERS, batch.epoch, batch.step))
         with torch.autocast(self.device.type, enabled=False):
@@ -85,7 +85,10 @@ class ClassifierModule(lightning.LightningModule):
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": self.config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            [
+                {"params": decayed, "weight_decay": self.config.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
             lr=self.config.learning_rate,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)

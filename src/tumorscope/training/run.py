@@ -6,20 +6,21 @@ from every group but a small part, whose answers set its temperature and thresho
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.files import atomic_write
+from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.cache import Progress, open_cache
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.split import assign_folds, hold_out
+from tumorscope.evaluation.predictions import PredictionTable, write_predictions
 from tumorscope.training.answers import answer
 from tumorscope.training.batches import TrainingRows
-from tumorscope.training.config import TrainingConfig
 from tumorscope.training.fit import fit
 from tumorscope.training.folder import RunFolder
 from tumorscope.training.novelty import fit_embedding_space
@@ -85,7 +86,7 @@ def cross_fit(
     """
     manifest = assign_folds(manifest, seed=run.config.seed)
     folds = np.array([row.fold for row in manifest])
-    tables = []
+    logits = np.zeros((len(manifest), len(CLASS_ORDER)))
     for number in np.unique(folds):
         folder = run.fold(int(number))
         inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
@@ -97,12 +98,10 @@ def cross_fit(
             folder,
             progress=progress,
         )
-        table = _table(manifest, outside, answer(network, images, outside).logits)
-        write_predictions(table, folder / "predictions.csv")
-        tables.append(table)
-    whole = concatenate(tables)
-    write_predictions(whole, run.predictions)
-    return whole
+        logits[outside] = answer(network, images, outside).logits
+    table = _table(manifest, logits)
+    write_predictions(table, run.predictions)
+    return table
 
 
 def final_fit(
@@ -113,20 +112,26 @@ def final_fit(
     learn, calibrate = np.flatnonzero(~kept_back), np.flatnonzero(kept_back)
     announce(f"final fit: {len(learn)} images to learn from, {len(calibrate)} kept back for calibration")
     network = fit(
-        run.config, _rows(manifest, images, learn), _rows(manifest, images, calibrate), run.final, progress=progress
+        run.config,
+        _rows(manifest, images, learn),
+        _rows(manifest, images, calibrate),
+        run.final,
+        progress=progress,
     )
     announce("measuring the calibration part and the embedding")
     learnt, calibration = answer(network, images, learn), answer(network, images, calibrate)
     part = manifest.subset(learn)
     space = fit_embedding_space(learnt.embeddings, part.labels(), part.weights())
-    write_predictions(_table(manifest, calibrate, calibration.logits), run.final / "calibration.csv")
-    _save_arrays(
-        run.final / "embedding.npz",
+    write_predictions(_table(manifest.subset(calibrate), calibration.logits), run.final / "calibration.csv")
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
         mean=space.mean,
         projection=space.projection,
         centres=space.centres,
         calibration_novelty=space.distance(calibration.embeddings),
     )
+    atomic_write(run.final / "embedding.npz", buffer.getvalue())
     seen = sorted({row.sha256[:8] for row in part})
     atomic_write(run.final / "seen.txt", "\n".join(seen) + "\n")
 
@@ -135,23 +140,15 @@ def _rows(manifest: Manifest, images: NDArray[np.uint8], rows: NDArray[np.int64]
     return TrainingRows(images, manifest.labels(), tuple(row.slice_id for row in manifest), rows)
 
 
-def _table(manifest: Manifest, rows: NDArray[np.int64], logits: NDArray[np.float64]) -> PredictionTable:
-    part = manifest.subset(rows)
+def _table(manifest: Manifest, logits: NDArray[np.float64]) -> PredictionTable:
+    folds = [row.fold for row in manifest]
     return PredictionTable(
-        paths=tuple(part.display_path(row) for row in part),
-        sha256=tuple(row.sha256 for row in part),
-        labels=part.labels(),
-        groups=np.array([row.group for row in part]),
-        slice_ids=np.array([row.slice_id for row in part]),
-        is_patient=np.array([row.patient for row in part]),
-        folds=np.array([row.fold or 0 for row in part]),
+        labels=manifest.labels(),
         logits=logits,
+        groups=np.array([row.group for row in manifest]),
+        slice_ids=np.array([row.slice_id for row in manifest]),
+        is_patient=np.array([row.patient for row in manifest]),
+        folds=None if None in folds else np.array(folds, dtype=np.int64),
+        paths=[manifest.display_path(row) for row in manifest],
+        hashes=[row.sha256 for row in manifest],
     )
-
-
-def _save_arrays(path: Path, **arrays: NDArray[np.float32]) -> None:
-    import io
-
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    atomic_write(path, buffer.getvalue())

@@ -1,0 +1,34 @@
+"""``tumorscope export``: parse, call, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["export"]
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run with a finished final fit.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Bundle to write; RUN/bundle.onnx where not given.")
+    ] = None,
+) -> None:
+    r"""Write the bundle of a run again, with the figures the run has now.
+
+    \b
+    Examples:
+      tumorscope export runs/first
+      tumorscope export runs/first --out first.onnx
+    """
+    from tumorscope.core.optional import require
+
+    require("torch", extra="train", purpose="exporting")
+    from tumorscope.export.onnx import export_run
+    from tumorscope.training.folder import open_run
+
+    folder = open_run(run)
+    card = export_run(folder, out)
+    typer.echo(f"bundle: {out or folder.bundle} ({card.name} {card.version})")

@@ -1,0 +1,145 @@
+"""The model card of a run: constants, provenance and figures, gathered from the run's folder.
+
+Owns the words of intended use and limits, and where each number of the card comes from. Knows nothing of ONNX.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope import __version__
+from tumorscope.core.card import DataProvenance, Measured, ModelCard, Thresholds
+from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.evaluation.calibration import cross_fitted_temperatures
+from tumorscope.evaluation.conformal import class_conditional_quantiles, draw_weights
+from tumorscope.evaluation.metrics import softmax
+from tumorscope.evaluation.novelty import FALSE_REJECTION, false_rejection_limit
+from tumorscope.evaluation.predictions import PredictionTable, read_predictions
+from tumorscope.evaluation.protocol import patient_wise
+from tumorscope.models.network import HEATMAP_STRIDE
+from tumorscope.preprocess import PREPROCESSING
+from tumorscope.recipes.registry import find_recipe
+from tumorscope.training.folder import RunFolder
+
+__all__ = ["write_card"]
+
+COVERAGES = ("0.80", "0.90", "0.95")
+DEFAULT_COVERAGE = "0.95"
+
+_INTENDED_USE = (
+    "Research and teaching: telling glioma, meningioma, pituitary tumour and no tumour apart on single brain MRI "
+    "slices, and comparing classifiers. Not a medical device; not for diagnosis or treatment decisions."
+)
+_LIMITS = (
+    "Knows four answers only; metastases, haemorrhage, multiple sclerosis and every other finding are outside them.",
+    "The tumours it learnt from are contrast-enhanced T1 slices of two hospitals; tumours on other contrasts and "
+    "scanners are often missed.",
+    "Its healthy slices come from other sources than its tumours, so it may lean on the look of the source.",
+    "A single slice is read; a whole series is summed up by an experimental rule.",
+    "Prediction sets and the novelty limit were set on slices like those of training and promise nothing elsewhere.",
+)
+
+
+def write_card(
+    run: RunFolder, *, temperature: float, calibration: PredictionTable, novelty: NDArray[Any], weights: str
+) -> ModelCard:
+    """Gather the card.
+
+    Parameters
+    ----------
+    run
+        With a finished final fit; out-of-fold answers are used where the run has them.
+    temperature
+        Fitted on the calibration part.
+    calibration
+        Answers for the calibration part.
+    novelty
+        ``[N]``, novelty of the same images.
+    weights
+        Where the initial weights came from.
+    """
+    recipe, data, environment = find_recipe(run.config.recipe), run.data(), run.environment()
+    out_of_fold = read_predictions(run.predictions) if run.predictions.is_file() else None
+    seen = tuple((run.final / "seen.txt").read_text(encoding="ascii").split())
+    return ModelCard(
+        name=run.config.recipe,
+        version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        class_order=tuple(key.value for key in CLASS_ORDER),
+        input_size=run.config.image_size,
+        preprocessing=PREPROCESSING,
+        heatmap_kind="class-activation",
+        heatmap_stride=HEATMAP_STRIDE,
+        architecture=recipe.architecture,
+        recipe=recipe.name,
+        configuration=run.config.model_dump(),
+        configuration_sha256=run.config.sha256,
+        initial_weights=weights,
+        temperature=temperature,
+        thresholds=Thresholds(
+            conformal=_quantiles(calibration, temperature, out_of_fold),
+            default_coverage=DEFAULT_COVERAGE,
+            novelty_limit=false_rejection_limit(novelty, calibration.weights),
+            novelty_false_rejection=FALSE_REJECTION,
+        ),
+        data=DataProvenance(
+            manifest_sha256=data["manifest_sha256"],
+            protocol="fitted on all groups but a group-disjoint calibration part",
+            images=data["images"],
+            slices=data["slices"],
+            groups=data["groups"],
+            patients=data["patients"],
+            calibration_images=len(calibration),
+            calibration_groups=calibration.group_count,
+            images_by_class=data["images_by_class"],
+            sources=data["sources"],
+            licence="see licences",
+            image_sha256_prefixes=seen,
+        ),
+        evaluation=() if out_of_fold is None else (_measured(out_of_fold),),
+        intended_use=_INTENDED_USE,
+        limits=_LIMITS,
+        licences=_licences(weights, data["sources"]),
+        versions=environment["packages"],
+    )
+
+
+def _quantiles(
+    calibration: PredictionTable, temperature: float, out_of_fold: PredictionTable | None
+) -> dict[str, tuple[float, float, float, float]]:
+    """From the out-of-fold answers where there are any: far more patients than the calibration part has."""
+    if out_of_fold is not None and out_of_fold.folds is not None:
+        table = out_of_fold
+        own = cross_fitted_temperatures(table.logits, table.labels, table.weights, out_of_fold.folds)
+        probabilities = softmax(table.logits / own[:, None])
+    else:
+        table, probabilities = calibration, softmax(calibration.logits, temperature)
+    draws = draw_weights(table.labels, table.groups)
+    return {
+        coverage: _four(class_conditional_quantiles(probabilities, table.labels, draws, float(coverage)))
+        for coverage in COVERAGES
+    }
+
+
+def _four(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    first, second, third, fourth = (float(value) for value in values)
+    return first, second, third, fourth
+
+
+def _measured(table: PredictionTable) -> Measured:
+    return patient_wise(table, "tumorscope evaluate --model RUN --protocol patient-wise")
+
+
+def _licences(weights: str, sources: dict[str, int]) -> dict[str, str]:
+    licences = {"bundle": "Apache-2.0"}
+    if weights != "random":
+        licences["initial weights"] = "Apache-2.0 (EfficientNet, ImageNet-1k)"
+    if "figshare" in sources:
+        licences["figshare"] = "CC BY 4.0, Cheng, brain tumor dataset, figshare 1512427"
+    if "sartaj-or-br35h" in sources:
+        licences["sartaj-or-br35h"] = "as published on Kaggle; images are not redistributed"
+    return licences

@@ -1,0 +1,118 @@
+"""From a trained network to an ONNX graph that gives the whole answer in one call.
+
+Owns what is inside the graph: scaling, network, temperature, heat-map, embedding and novelty. Knows nothing of
+cards or files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from tumorscope.inference.bundle import INPUT, OUTPUTS
+from tumorscope.models.network import SliceNetwork
+from tumorscope.training.module import as_input
+from tumorscope.training.novelty import EmbeddingSpace
+
+__all__ = ["AnswerGraph", "to_onnx"]
+
+OPSET = 18
+
+
+class AnswerGraph(nn.Module):
+    """The network with everything a user of a bundle needs around it.
+
+    Parameters
+    ----------
+    network
+        Trained.
+    temperature
+        Divides the logits before softmax (Guo et al., ICML 2017).
+    space
+        Constants of the novelty.
+    """
+
+    def __init__(self, network: SliceNetwork, temperature: float, space: EmbeddingSpace) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("temperature", torch.tensor(temperature, dtype=torch.float32))
+        self.temperature: torch.Tensor
+        self.projection: torch.Tensor
+        self.origin: torch.Tensor
+        self.centres: torch.Tensor
+        # The projection of the mean is constant; only the projection itself has to travel.
+        self.register_buffer("projection", torch.from_numpy(space.projection))
+        self.register_buffer("origin", torch.from_numpy(space.mean @ space.projection))
+        self.register_buffer("centres", torch.from_numpy(space.centres))
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Answer ``uint8 [N, S, S]`` with the five outputs of a bundle, in the order of their names."""
+        output = self.network(as_input(image))
+        probabilities = torch.softmax(output.logits / self.temperature, dim=1)
+        projected = output.embedding @ self.projection - self.origin
+        squared = (projected.unsqueeze(1) - self.centres.unsqueeze(0)).pow(2).sum(dim=2)
+        novelty = squared.amin(dim=1).sqrt()
+        return output.logits, probabilities, output.evidence, output.embedding, novelty
+
+
+def to_onnx(graph: AnswerGraph, size: int) -> bytes:
+    """Export to one self-contained file with a free batch dimension.
+
+    Parameters
+    ----------
+    graph
+        In evaluation mode, on the CPU.
+    size
+        Side of the input in pixels.
+
+    Returns
+    -------
+    bytes
+        A serialized ``ModelProto`` without external data.
+    """
+    example = torch.zeros(2, size, size, dtype=torch.uint8)
+    batch = torch.export.Dim("N", min=1)
+    with _silent():
+        program = torch.onnx.export(
+            graph.eval(),
+            (example,),
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: batch},),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    model = program.model_proto  # type: ignore[union-attr]
+    model.ClearField("doc_string")
+    for node in model.graph.node:
+        # Exporters note source lines, with the paths of the machine they ran on.
+        node.ClearField("doc_string")
+        del node.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """The exporter speaks on standard output and warns of its own deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

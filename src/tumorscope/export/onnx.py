@@ -1,0 +1,79 @@
+"""From the folder of a run to a bundle.
+
+Owns the order of an export: read the final fit, calibrate, build the graph, check it, add the card, write.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tumorscope.core.card import CARD_KEY, ModelCard
+from tumorscope.core.errors import MissingInput
+from tumorscope.core.files import atomic_write
+from tumorscope.evaluation.calibration import fit_temperature
+from tumorscope.evaluation.predictions import read_predictions
+from tumorscope.export.card import write_card
+from tumorscope.export.graph import AnswerGraph, to_onnx
+from tumorscope.export.parity import check_parity
+from tumorscope.training.fit import INITIAL_WEIGHTS, load_fitted
+from tumorscope.training.folder import RunFolder
+from tumorscope.training.novelty import EmbeddingSpace
+
+__all__ = ["export_run"]
+
+
+def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
+    """Write the bundle of a run.
+
+    Parameters
+    ----------
+    run
+        With a finished final fit.
+    out
+        Destination; ``bundle.onnx`` in the run's folder where not given.
+
+    Returns
+    -------
+    ModelCard
+        As written into the bundle.
+
+    Raises
+    ------
+    MissingInput
+        If the final fit has not finished.
+    ParityError
+        If the graph does not answer as the network does; nothing is written then.
+    """
+    if not (run.final / "calibration.csv").is_file():
+        raise MissingInput(
+            f"{run.path} has no finished final fit; run: tumorscope train --out {run.path} --resume"
+        )
+    with np.load(run.final / "embedding.npz", allow_pickle=False) as arrays:
+        space = EmbeddingSpace(arrays["mean"], arrays["projection"], arrays["centres"])
+        novelty = arrays["calibration_novelty"]
+    calibration = read_predictions(run.final / "calibration.csv")
+    temperature = fit_temperature(calibration.logits, calibration.labels, calibration.weights)
+    graph = AnswerGraph(load_fitted(run.config, run.final), temperature, space).eval()
+    content = to_onnx(graph, run.config.image_size)
+    check_parity(graph, content, run.config.image_size)
+    card = write_card(
+        run,
+        temperature=temperature,
+        calibration=calibration,
+        novelty=novelty,
+        weights=(run.final / INITIAL_WEIGHTS).read_text(encoding="utf-8").strip(),
+    )
+    atomic_write(out or run.bundle, _with_card(content, card))
+    return card
+
+
+def _with_card(content: bytes, card: ModelCard) -> bytes:
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    onnx.helper.set_model_props(model, {CARD_KEY: card.model_dump_json()})
+    model.producer_name, model.producer_version = "tumorscope", card.version
+    serialized: bytes = model.SerializeToString(deterministic=True)
+    return serialized
