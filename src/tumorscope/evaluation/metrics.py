@@ -102,7 +102,8 @@ def rates(matrix: Floats) -> dict[str, Floats]:
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
     empty = np.full(np.shape(whole), np.nan)
-    return np.asarray(np.divide(part, whole, out=empty, where=np.asarray(whole) > 0))
+    quotient = np.divide(part, whole, out=empty, where=np.asarray(whole) > 0)
+    return np.asarray(np.clip(quotient, 0.0, 1.0))  # weights such as 1/3 leave rounding errors behind
 
 
 def _mean_present(values: Floats) -> Floats:
