@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.errors import MissingInput, TumorscopeError, UnreadableImage, UnsupportedImage
-from tumorscope.core.slice import Origin, Slice
+from tumorscope.core.errors import TumorscopeError, UnreadableImage, UnsupportedImage
+from tumorscope.core.slice import Slice
 from tumorscope.inference.record import Failure
 from tumorscope.preprocess import HeadFrame, find_head, preprocess
+from tumorscope.reading.discover import Source, discover
 
 __all__ = ["Input", "Prepared", "batches", "prepare"]
 
-Input = str | os.PathLike[str] | NDArray[Any] | Slice
-"""What can be asked about: a path, the pixels of one slice ``[H, W]``, or a slice."""
+Input = str | os.PathLike[str] | NDArray[Any] | Slice | Source
+"""What can be asked about: a path, the pixels of one slice ``[H, W]``, a slice, or a source of slices."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +68,11 @@ def prepare(inputs: Iterable[Input], size: int) -> Iterator[Prepared | Failure]:
             yield _prepare_slice(entry, size)
         elif isinstance(entry, np.ndarray):
             yield _prepare_slice(Slice(entry), size)
+        elif isinstance(entry, Source):
+            yield from _prepare_source(entry, size)
         elif isinstance(entry, str | os.PathLike):
-            yield from _prepare_path(os.fspath(entry), size)
+            for source in discover(entry):
+                yield from _prepare_source(source, size)
         else:
             message = (
                 f"a {type(entry).__name__} was given; a path, a two-dimensional array or a Slice is expected"
@@ -103,20 +107,19 @@ def batches(items: Iterator[Prepared | Failure], size: int) -> Iterator[list[Pre
         group = list(islice(items, size))
 
 
-def _prepare_path(path: str, size: int) -> Iterator[Prepared | Failure]:
-    from tumorscope.reading.open import open_slices
-
+def _prepare_source(source: Source, size: int) -> Iterator[Prepared | Failure]:
+    path = source.path
     try:
-        for image in open_slices(path):
+        for image in source.open():
             yield _prepare_slice(image, size)
     except TumorscopeError as error:
-        yield _failure(path, error)
-    except PermissionError:
-        yield Failure(path, MissingInput, f"{path}: permission denied; make it readable for this user")
+        yield Failure(path, type(error), _one_line(error), source.series)
     except OSError as error:
-        yield Failure(path, UnreadableImage, f"{path}: it could not be read ({error.strerror})")
+        message = f"{path}: it could not be read ({error.strerror}); check the file and its permissions"
+        yield Failure(path, UnreadableImage, message, source.series)
     except MemoryError:
-        yield Failure(path, UnreadableImage, f"{path}: it does not fit in memory; give its slices one by one")
+        message = f"{path}: it does not fit in memory; give its slices one by one"
+        yield Failure(path, UnreadableImage, message, source.series)
 
 
 def _prepare_slice(image: Slice, size: int) -> Prepared | Failure:
@@ -125,15 +128,10 @@ def _prepare_slice(image: Slice, size: int) -> Prepared | Failure:
         frame = find_head(image.pixels)
         return Prepared(preprocess(image, size, frame), frame, image)
     except TumorscopeError as error:
-        blank = origin.series is not None and image.pixels.size > 0 and bool(np.ptp(image.pixels) == 0)
-        return _failure(origin.path, error, origin, blank=blank)
+        which = f", slice {origin.frame + 1} of {origin.frames}" if origin.frames > 1 else ""
+        place = f"{origin.path}{which}: " if origin.path else ""
+        return Failure(origin.path, type(error), place + _one_line(error), origin.series)
 
 
-def _failure(
-    path: str | None, error: TumorscopeError, origin: Origin | None = None, *, blank: bool = False
-) -> Failure:
-    """Keep what an error says, and none of the frames and buffers that its traceback holds."""
-    message = " ".join(str(error).split())
-    if origin is not None and origin.frames > 1:
-        message = f"slice {origin.frame + 1} of {origin.frames}: {message}"
-    return Failure(path, type(error), message, None if origin is None else origin.series, blank)
+def _one_line(error: TumorscopeError) -> str:
+    return " ".join(str(error).split())

@@ -211,7 +211,8 @@ class Classifier:
         InvalidConfiguration
             At once, see :meth:`predict`.
         """
-        answers = (answer for answer, _ in self._answers(inputs, coverage, heatmap, batch_size))
+        pairs = self._answers(inputs, coverage, heatmap, batch_size)
+        answers = (answer for answer, _ in pairs)
         return with_series(answers) if series else answers
 
     def explain_iter(
@@ -220,7 +221,7 @@ class Classifier:
         *,
         coverage: float | str | None = None,
         batch_size: int = DEFAULT_BATCH_SIZE,
-    ) -> Iterator[tuple[Prediction, Slice] | tuple[Failure, None]]:
+    ) -> Iterator[tuple[Prediction | Failure, Slice | None]]:
         """Answer a stream of inputs with heat-maps, each answer beside the slice it is about.
 
         Parameters and errors as for :meth:`predict_iter`; a picture needs both.
@@ -229,7 +230,7 @@ class Classifier:
 
     def _answers(
         self, inputs: Iterable[Input], coverage: float | str | None, heatmap: bool, batch_size: int
-    ) -> Iterator[tuple[Prediction, Slice] | tuple[Failure, None]]:
+    ) -> Iterator[tuple[Prediction | Failure, Slice | None]]:
         """Check the options now, do the work lazily."""
         if batch_size < 1:
             raise InvalidConfiguration(f"batch_size is {batch_size}; a whole number from 1 on is expected")
@@ -239,7 +240,7 @@ class Classifier:
 
     def _answer(
         self, group: Sequence[Prepared | Failure], coverage: str, heatmap: bool
-    ) -> Iterator[tuple[Prediction, Slice] | tuple[Failure, None]]:
+    ) -> Iterator[tuple[Prediction | Failure, Slice | None]]:
         ready = [item for item in group if isinstance(item, Prepared)]
         made = iter(self._run(ready, coverage, heatmap) if ready else ())
         for item in group:

@@ -33,21 +33,17 @@ class Failure:
         One line: what was received, what is accepted, what to do.
     series
         The key of the series that the slice belongs to, where it is known.
-    blank
-        Whether it is a slice of a series that merely holds nothing, as the first and last of a volume often
-        do. Not a fault of the input.
     """
 
     path: str | None
     kind: type[TumorscopeError]
     message: str
     series: str | None = None
-    blank: bool = False
 
     @property
     def code(self) -> str:
-        """The stable code of the error; ``blank-slice`` for a slice of a series that holds one value only."""
-        return "blank-slice" if self.blank else self.kind.code
+        """The stable code of the error."""
+        return self.kind.code
 
     @property
     def error(self) -> TumorscopeError:

@@ -97,8 +97,11 @@ def _series_of(answer: Answer) -> str | None:
 def _conclude(members: Sequence[Prediction], positions: Sequence[int]) -> Iterator[SeriesPrediction]:
     if len(members) < 2:
         return
-    mean, window = best_window(np.stack([member.probabilities for member in members]), positions)
     first = members[0]
+    frames = [member.origin.frame for member in members]
+    if all(member.origin.path == first.origin.path for member in members) and frames == sorted(set(frames)):
+        positions = frames  # a volume whose frames run in series order: its own count, blank slices included
+    mean, window = best_window(np.stack([member.probabilities for member in members]), positions)
     yield SeriesPrediction(
         probabilities=mean,
         window=window,

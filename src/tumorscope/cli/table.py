@@ -1,0 +1,89 @@
+"""Answers as a table for people.
+
+Owns the columns and their widths. Written by hand, since a library of tables would take longer to import than
+an answer takes to make. Knows nothing of where the lines go, but for the width, the colours and whether block
+characters can be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tumorscope.cli.text import printable, shortened
+from tumorscope.core.prediction import NOTICE, Prediction, SeriesPrediction, Verdict
+
+__all__ = ["Table"]
+
+_BAR = 12
+_ANSWER, _SET, _VERDICT = 16, 24, 9
+_FIXED = _ANSWER + _BAR + _SET + _VERDICT + len(" 100.0 %") + 4 * 2
+_NARROWEST, _WIDEST = 16, 60
+_COLOURS = {Verdict.ANSWERED: "32", Verdict.UNCERTAIN: "33", Verdict.REJECTED: "31"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The layout of one table.
+
+    Parameters
+    ----------
+    width
+        Columns of the terminal.
+    colour
+        Whether to use ANSI colours.
+    blocks
+        Whether block characters can be shown; ``#`` and ``.`` take their place.
+    """
+
+    width: int = 100
+    colour: bool = False
+    blocks: bool = True
+
+    @property
+    def _names(self) -> int:
+        return min(max(self.width - _FIXED, _NARROWEST), _WIDEST)
+
+    def heading(self) -> Iterator[str]:
+        """The line above the answers."""
+        yield self._row("file", "answer", "probability".ljust(_BAR + len(" 100.0 %")), "could be", "verdict")
+
+    def rows(self, answer: Prediction | SeriesPrediction) -> Iterator[str]:
+        """The line of one answer."""
+        bar = self._bar(float(max(answer.probabilities)))
+        if isinstance(answer, SeriesPrediction):
+            first, last = (position + 1 for position in answer.window)
+            which = (
+                f"slices {first}-{last} of the series" if first != last else f"slice {first} of the series"
+            )
+            name = f"{answer.path or 'series'} (series)"
+            yield self._row(name, answer.diagnosis.label, bar, which, "experimental", marks="1")
+            return
+        origin = answer.origin
+        name = origin.path or "array"
+        if origin.frames > 1:
+            name = f"{name} [{origin.frame + 1}]"
+        members = ", ".join(key.value for key in answer.prediction_set)
+        code = _COLOURS[answer.verdict]
+        yield self._row(name, answer.diagnosis.label, bar, members, answer.verdict.value, marks=code)
+
+    def footing(self, answered: int, answer: Prediction | None) -> Iterator[str]:
+        """What stands once below the answers: what a column means, the model, the notice."""
+        if answered and answer is not None:
+            yield ""
+            yield f"Could be: a set that holds the truth for {answer.coverage:.0%} of slices like those of its calibration."
+            yield f"Model: {printable(answer.model)}"
+        yield NOTICE
+
+    def _bar(self, probability: float) -> str:
+        filled = round(probability * _BAR)
+        full, empty = ("█", "░") if self.blocks else ("#", ".")
+        return f"{full * filled}{empty * (_BAR - filled)} {probability:7.1%}".replace("%", " %")[: _BAR + 10]
+
+    def _row(self, name: str, *cells: str, marks: str = "") -> str:
+        answer, bar, members, verdict = cells
+        name = shortened(printable(name), self._names).ljust(self._names)
+        if self.colour and marks:
+            verdict = f"\x1b[{marks}m{verdict}\x1b[0m"
+        line: Sequence[str] = (name, answer.ljust(_ANSWER), bar, members.ljust(_SET), verdict)
+        return "  ".join(line).rstrip()
