@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from tumorscope.core.errors import UnreadableImage
 
-__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "MAX_VOLUME_VOXELS", "check_pixels"]
+__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "MAX_VOLUME_BYTES", "check_pixels"]
 
 MAX_PIXELS = 100_000_000
 """Largest single image, in pixels (10,000 x 10,000)."""
 
-MAX_VOLUME_VOXELS = 400_000_000
-"""Largest volume or multi-frame file, in voxels (740 x 740 x 740)."""
+MAX_VOLUME_BYTES = 512 * 1024**2
+"""Largest volume, in bytes (512 x 512 x 512 at 32 bits)."""
 
 MAX_FILE_BYTES = 2 * 1024**3
 """Largest file or archive member that is read into memory, in bytes."""

@@ -35,8 +35,8 @@ _SIGNATURES = (
     (b"MM\x00*", "TIFF"),
     (b"II+\x00", "TIFF"),
     (b"MM\x00+", "TIFF"),
-    (b"BM", "BMP"),
 )
+_BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})  # sizes of the known information headers
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -58,7 +58,7 @@ def raster_kind(head: bytes) -> str | None:
     Parameters
     ----------
     head
-        At least the first 12 bytes.
+        At least the first 18 bytes.
 
     Returns
     -------
@@ -68,6 +68,8 @@ def raster_kind(head: bytes) -> str | None:
     for signature, kind in _SIGNATURES:
         if head.startswith(signature):
             return kind
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
     return "WebP" if head[:4] == b"RIFF" and head[8:12] == b"WEBP" else None
 
 
