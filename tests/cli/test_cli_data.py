@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tumorscope.cli.data import app
+from tumorscope.cli.main import run
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.dataset.manifest import read_manifest
 
@@ -41,3 +42,16 @@ def test_needed_options_are_named(tmp_path: Path, missing: str) -> None:
     result = CliRunner().invoke(app, ["phantom", *arguments])
     assert result.exit_code == 2
     assert missing in result.stderr
+
+
+def test_the_command_line_ends_as_it_should(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "phantoms"
+    assert run(["data", "phantom", "--out", str(out), "--images", "4", "--size", "48"]) == 0
+    assert "4 synthetic images" in capsys.readouterr().out
+    assert run(["data", "phantom", "--out", str(out), "--images", "4"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.strip().splitlines()) == 1
+    assert "not an empty folder" in captured.err
+    assert run(["data", "--help"]) == 0
+    assert "phantom" in capsys.readouterr().out

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tumorscope.core.card import Measured
+    from tumorscope.core.errors import TumorscopeError
+    from tumorscope.evaluation.predictions import PredictionTable
     from tumorscope.evaluation.scoring import Scored
+
+    Failures = tuple[tuple[str, TumorscopeError], ...]
 
 __all__ = ["Format", "ProtocolName", "evaluate"]
 
@@ -64,29 +68,30 @@ def evaluate(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="external: images at once.")] = 32,
     progress: Annotated[bool, typer.Option(help="Draw a progress bar.")] = True,
 ) -> None:
-    r"""Measure a model: accuracy, loss, F1, sensitivity and confusion, with 95 % intervals over patients.
+    """Measure a model: accuracy, loss, F1, sensitivity and confusion, with 95 % intervals over patients.
 
     \b
     Examples:
       tumorscope evaluate --model runs/first --protocol patient-wise
       tumorscope evaluate --model bundle.onnx --protocol external --data images/ --out evaluation.json
-    """
+    """  # noqa: D301 - the help needs the character itself, not two of them
     command = _command(protocol, model, data)
+    failures: Failures = ()
     if protocol is ProtocolName.PATIENT_WISE:
         from tumorscope.evaluation.predictions import read_predictions
         from tumorscope.evaluation.protocol import patient_wise
-        from tumorscope.evaluation.scoring import Scored
 
         run = _run_folder(model, data)
-        scored = Scored(read_predictions(run), ())
-        measured, name = patient_wise(scored.table, command), run.name
+        table, name = read_predictions(run), run.name
+        measured = patient_wise(table, command)
         out = out or run
     else:
         from tumorscope.evaluation.protocol import external
 
         scored, name, temperature = _answers(model, data, batch_size=batch_size, progress=progress)
-        measured = external(scored.table, command, temperature=temperature)
-    result = _document(measured, scored, name)
+        table, failures = scored.table, scored.failures
+        measured = external(table, command, temperature=temperature)
+    result = _document(measured, table, name, failures)
     text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
     if out is not None:
         from tumorscope.core.files import atomic_write
@@ -167,13 +172,13 @@ def _answers(
     return scored, f"{card.name} {card.version}", card.temperature
 
 
-def _document(measured: Measured, scored: Scored, name: str) -> dict[str, Any]:
+def _document(measured: Measured, table: PredictionTable, name: str, failures: Failures) -> dict[str, Any]:
     from tumorscope.core.labels import CLASS_ORDER
     from tumorscope.evaluation.document import document
 
-    by_class = {key.value: int((scored.table.labels == key.position).sum()) for key in CLASS_ORDER}
-    failures = tuple((path, error.code, str(error)) for path, error in scored.failures)
-    return document(measured, model=name, images_by_class=by_class, failures=failures)
+    by_class = {key.value: int((table.labels == key.position).sum()) for key in CLASS_ORDER}
+    told = tuple((path, error.code, str(error)) for path, error in failures)
+    return document(measured, model=name, images_by_class=by_class, failures=told)
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -195,9 +200,7 @@ def _show(result: dict[str, Any]) -> None:
     console.print(result["notice"], style="italic")
 
 
-def _interval(figure: dict[str, float] | None) -> tuple[str, str]:
-    if figure is None:
-        return "-", "-"
+def _interval(figure: dict[str, float]) -> tuple[str, str]:
     return f"{figure['value']:.3f}", f"{figure['low']:.3f} to {figure['high']:.3f}"
 
 
@@ -227,11 +230,11 @@ def _class_table(result: dict[str, Any]) -> Table:
     table = Table(title=f"By class, {result['protocol']}", title_justify="left")
     table.add_column("class")
     table.add_column("images", justify="right")
-    for title in ("sensitivity", "95 % interval", "specificity", "95 % interval"):
+    for title in ("sensitivity (95 %)", "specificity (95 %)"):
         table.add_column(title, justify="right")
     for key in result["class_order"]:
         figures = [result["figures"].get(f"{kind}_{key}") for kind in ("sensitivity", "specificity")]
-        cells = [cell for figure in figures for cell in _interval(figure)]
+        cells = ["{} ({})".format(*_interval(figure)) if figure else "-" for figure in figures]
         table.add_row(key, str(result["images_by_class"][key]), *cells)
     return table
 

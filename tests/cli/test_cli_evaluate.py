@@ -1,0 +1,264 @@
+"""``tumorscope evaluate`` as a user runs it, on a run's folder and on a real small bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from bundle_factory import TEMPERATURE, class_image, make_card, make_model
+from evaluation_cases import made_table
+from tumorscope.cli.evaluate import evaluate
+from tumorscope.cli.main import run
+from tumorscope.core.errors import InvalidConfiguration, InvalidManifest, MissingInput, TrainedOnError
+from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.core.prediction import NOTICE
+from tumorscope.evaluation.metrics import losses
+from tumorscope.evaluation.predictions import PREDICTIONS_NAME, write_predictions
+from tumorscope.evaluation.protocol import patient_wise
+
+app = typer.Typer()
+app.command()(evaluate)
+
+
+def _run(*arguments: str | Path) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in arguments])
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """A run's folder with out-of-fold answers."""
+    folder = tmp_path / "first run"
+    write_predictions(made_table(1), folder / PREDICTIONS_NAME)
+    return folder
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Three images of each class in a folder per class; one of them is shown as another class."""
+    folder = tmp_path / "images"
+    for k, key in enumerate(CLASS_ORDER):
+        (folder / key.value).mkdir(parents=True)
+        for number in range(3):
+            shown = 1 if (k, number) == (0, 2) else k
+            Image.fromarray(class_image(shown, side=90 + 2 * number + 8 * k)).save(
+                folder / key.value / f"{number}.png"
+            )
+    return folder
+
+
+def test_a_run_is_measured_patient_wise(run_folder: Path) -> None:
+    result = _run("--model", run_folder, "--protocol", "patient-wise", "--format", "json")
+    assert result.exit_code == 0, result.output
+    printed = json.loads(result.stdout)
+    assert printed == json.loads((run_folder / "evaluation.json").read_text())
+    expected = patient_wise(made_table(1), "")
+    assert printed["schema"] == "tumorscope/evaluation/1"
+    assert printed["protocol"] == "patient-wise"
+    assert printed["model"] == "first run"
+    assert (printed["images"], printed["slices"]) == (expected.images, 120)
+    assert (printed["groups"], printed["patients"]) == (40, 14)
+    assert printed["figures"] == {name: figure.model_dump() for name, figure in expected.figures.items()}
+    assert printed["notice"] == NOTICE
+    assert sum(printed["images_by_class"].values()) == printed["images"]
+
+
+def test_the_command_in_the_file_makes_the_same_file(run_folder: Path) -> None:
+    _run("--model", run_folder, "--protocol", "patient-wise")
+    first = (run_folder / "evaluation.json").read_bytes()
+    words = shlex.split(json.loads(first)["command"])
+    assert words[:2] == ["tumorscope", "evaluate"]
+    (run_folder / "evaluation.json").unlink()
+    assert _run(*words[2:]).exit_code == 0
+    assert (run_folder / "evaluation.json").read_bytes() == first
+
+
+def test_the_table_shows_every_figure_under_its_protocol(run_folder: Path) -> None:
+    result = _run("--model", run_folder, "--protocol", "patient-wise")
+    assert result.exit_code == 0
+    text = result.stdout
+    figures = patient_wise(made_table(1), "").figures
+    for name in (
+        "accuracy",
+        "macro_f1",
+        "loss",
+        "loss_calibrated",
+        "sensitivity_glioma",
+        "specificity_notumor",
+    ):
+        assert f"{figures[name].value:.3f}" in text
+        assert f"{figures[name].low:.3f} to {figures[name].high:.3f}" in text
+    assert "120 slices" in text
+    assert "14 of them real patients" in " ".join(text.split())
+    for title in ("Figures, patient-wise", "By class, patient-wise", "Confusion in slices, patient-wise"):
+        assert title in text
+    assert NOTICE in " ".join(text.split())
+
+
+@pytest.mark.parametrize("out", ["report.json", "folder"])
+def test_the_file_goes_where_it_is_sent(run_folder: Path, tmp_path: Path, out: str) -> None:
+    result = _run("--model", run_folder, "--protocol", "patient-wise", "--out", tmp_path / "new" / out)
+    assert result.exit_code == 0
+    written = tmp_path / "new" / (out if out.endswith(".json") else f"{out}/evaluation.json")
+    assert json.loads(written.read_text())["groups"] == 40
+    assert not (run_folder / "evaluation.json").exists()
+
+
+def test_a_bundle_is_measured_on_images_from_elsewhere(
+    bundle_path: Path, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.json"
+    result = _run(
+        *("--model", bundle_path, "--protocol", "external", "--data", images),
+        *("--out", out, "--format", "json", "--batch-size", "5"),
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    assert found["protocol"] == "external"
+    assert found["model"] == "quadrants 1.0.0"
+    assert (found["images"], found["groups"], found["patients"]) == (12, 12, 0)
+    assert found["figures"]["accuracy"]["value"] == pytest.approx(11 / 12)
+    assert found["figures"]["sensitivity_glioma"]["value"] == pytest.approx(2 / 3)
+    assert found["confusion"][0] == [2, 1, 0, 0]
+    assert any("Only 12 groups" in note for note in found["notes"])
+
+
+def test_the_losses_are_of_the_bundles_raw_logits_and_its_temperature(
+    bundle_path: Path, images: Path
+) -> None:
+    from tumorscope.inference.bundle import read_bundle
+    from tumorscope.inference.session import Session
+    from tumorscope.preprocess import preprocess
+
+    result = _run(
+        *("--model", bundle_path, "--protocol", "external", "--data", images),
+        *("--format", "json"),
+    )
+    figures = json.loads(result.stdout)["figures"]
+    session = Session(read_bundle(bundle_path))
+    paths = sorted(images.glob("*/*.png"))
+    labels = np.array([[key.value for key in CLASS_ORDER].index(path.parent.name) for path in paths])
+    batch = np.stack([preprocess(np.asarray(Image.open(path)), 64) for path in paths])
+    logits = session.run(batch, ("logits",))[0]
+    assert figures["loss"]["value"] == pytest.approx(losses(logits, labels).mean(), rel=1e-5)
+    assert figures["loss_calibrated"]["value"] == pytest.approx(
+        losses(logits, labels, TEMPERATURE).mean(), rel=1e-5
+    )
+
+
+def test_copies_of_one_file_count_once(bundle_path: Path, images: Path) -> None:
+    wrong = images / "glioma" / "2.png"
+    for number in range(5):
+        (images / "glioma" / f"copy{number}.png").write_bytes(wrong.read_bytes())
+    result = _run("--model", bundle_path, "--protocol", "external", "--data", images, "--format", "json")
+    found = json.loads(result.stdout)
+    assert (found["images"], found["slices"]) == (17, 12)
+    assert found["figures"]["accuracy"]["value"] == pytest.approx(11 / 12)
+
+
+def test_images_of_the_training_are_refused(images: Path, tmp_path: Path) -> None:
+    seen = [images / "glioma" / "0.png", images / "pituitary" / "1.png"]
+    prefixes = tuple(sorted(hashlib.sha256(path.read_bytes()).hexdigest()[:8] for path in seen))
+    data = make_card().data.model_copy(update={"image_sha256_prefixes": prefixes})
+    bundle = tmp_path / "seen.onnx"
+    bundle.write_bytes(make_model(make_card(data=data)).SerializeToString())
+    out = tmp_path / "out.json"
+    result = _run("--model", bundle, "--protocol", "external", "--data", images, "--out", out)
+    assert isinstance(result.exception, TrainedOnError)
+    message = str(result.exception)
+    assert "2 of 12 images" in message
+    assert "glioma/0.png" in message
+    assert "pituitary/1.png" in message
+    assert "\n" not in message
+    assert not out.exists()
+    assert result.stdout == ""
+
+
+def test_an_image_that_cannot_be_read_is_listed_and_the_rest_measured(
+    bundle_path: Path, images: Path
+) -> None:
+    (images / "notumor" / "broken.png").write_bytes((images / "notumor" / "0.png").read_bytes()[:60])
+    result = _run("--model", bundle_path, "--protocol", "external", "--data", images, "--format", "json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert found["images"] == 12
+    assert [failure["path"] for failure in found["failures"]] == ["notumor/broken.png"]
+    assert found["failures"][0]["error"]["code"] == "unreadable-image"
+    assert "notumor/broken.png" in result.stderr
+
+
+def test_nothing_readable_is_an_error(bundle_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "images" / "glioma").mkdir(parents=True)
+    (tmp_path / "images" / "glioma" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    result = _run("--model", bundle_path, "--protocol", "external", "--data", tmp_path / "images")
+    assert isinstance(result.exception, InvalidManifest)
+    assert "none of the 1 images" in str(result.exception)
+
+
+def test_wrong_combinations_are_refused_with_the_right_one(
+    bundle_path: Path, run_folder: Path, images: Path, tmp_path: Path
+) -> None:
+    patient_wise_, external_ = ("--protocol", "patient-wise"), ("--protocol", "external")
+    cases: list[tuple[tuple[str | Path, ...], type[Exception], str]] = [
+        (("--model", bundle_path, *patient_wise_), InvalidConfiguration, "--protocol external --data"),
+        (patient_wise_, InvalidConfiguration, "give its folder as --model"),
+        (("--model", run_folder, *patient_wise_, "--data", images), InvalidConfiguration, "--data is for"),
+        (("--model", run_folder, *external_, "--data", images), InvalidConfiguration, ".onnx file"),
+        (("--model", bundle_path, *external_), InvalidConfiguration, "--data MANIFEST or FOLDER"),
+        (("--model", tmp_path / "nowhere", *patient_wise_), MissingInput, "does not exist"),
+        (("--model", images, *patient_wise_), MissingInput, "train --folds"),
+        (("--model", bundle_path, *external_, "--data", tmp_path / "no"), MissingInput, "does not exist"),
+    ]
+    for arguments, kind, message in cases:
+        result = _run(*arguments)
+        assert isinstance(result.exception, kind), arguments
+        assert message in str(result.exception)
+        assert "\n" not in str(result.exception)
+
+
+def test_answers_without_folds_are_not_patient_wise(tmp_path: Path) -> None:
+    write_predictions(replace(made_table(1), folds=None), tmp_path / PREDICTIONS_NAME)
+    result = _run("--model", tmp_path, "--protocol", "patient-wise")
+    assert isinstance(result.exception, InvalidManifest)
+    assert not (tmp_path / "evaluation.json").exists()
+
+
+def test_phantoms_go_through_the_whole_verb(bundle_path: Path, tmp_path: Path) -> None:
+    from tumorscope.synthesis.phantom import write_phantoms
+
+    for _ in write_phantoms(tmp_path / "phantoms", 40, size=64):
+        pass
+    result = _run(
+        *("--model", bundle_path, "--protocol", "external", "--data", tmp_path / "phantoms"),
+        *("--format", "json", "--no-progress"),
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["images_by_class"] == dict.fromkeys([key.value for key in CLASS_ORDER], 10)
+    assert found["groups"] == 40
+    assert set(found["figures"]) >= {"accuracy", "loss", "macro_f1"}
+
+
+def test_the_command_line_ends_as_it_should(
+    run_folder: Path, bundle_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["evaluate", "--model", str(run_folder), "--protocol", "patient-wise"]) == 0
+    assert "Figures, patient-wise" in capsys.readouterr().out
+    assert run(["evaluate", "--model", str(bundle_path), "--protocol", "patient-wise"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.strip().splitlines()) == 1
+    assert "--protocol external" in captured.err
+    assert run(["evaluate", "--model", str(run_folder), "--protocol", "image-wise"]) == 2
+    assert "'patient-wise', 'external'" in capsys.readouterr().err
+    assert run(["evaluate", "--help"]) == 0
+    assert "tumorscope evaluate --model runs/first --protocol patient-wise" in capsys.readouterr().out
