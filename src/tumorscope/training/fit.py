@@ -71,7 +71,8 @@ def fit(
     _prepare_process(config)
     import lightning
     from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-    from lightning.pytorch.loggers import CSVLogger
+
+    from tumorscope.training.history import History
 
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / CHECKPOINT
@@ -92,9 +93,8 @@ def fit(
             devices=1,
             precision=_precision(config),
             gradient_clip_val=config.gradient_clip,
-            callbacks=[saver, *([TQDMProgressBar(refresh_rate=5)] if progress else [])],
-            logger=CSVLogger(folder, name=None, version=""),
-            log_every_n_steps=max(1, len(stream)),
+            callbacks=[saver, History(folder), *([TQDMProgressBar(refresh_rate=5)] if progress else [])],
+            logger=False,
             enable_progress_bar=progress,
             enable_model_summary=False,
             num_sanity_val_steps=0,

@@ -23,6 +23,7 @@ from tumorscope.training.answers import answer
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.fit import fit
 from tumorscope.training.folder import RunFolder
+from tumorscope.training.history import draw_curves
 from tumorscope.training.novelty import fit_embedding_space
 
 __all__ = ["cross_fit", "final_fit", "load_images"]
@@ -101,6 +102,9 @@ def cross_fit(
         logits[outside] = answer(network, images, outside).logits
     table = _table(manifest, logits)
     write_predictions(table, run.predictions)
+    draw_curves(
+        {f"fold {number}": run.fold(int(number)) for number in np.unique(folds)}, run.path / "curves.png"
+    )
     return table
 
 
@@ -118,6 +122,7 @@ def final_fit(
         run.final,
         progress=progress,
     )
+    draw_curves({"final fit": run.final}, run.final / "curves.png")
     announce("measuring the calibration part and the embedding")
     learnt, calibration = answer(network, images, learn), answer(network, images, calibrate)
     part = manifest.subset(learn)

@@ -1,0 +1,60 @@
+"""A run that is killed in mid-epoch ends like one that is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tumorscope.training.history import read_history
+
+SCRIPT = Path(__file__).with_name("fit_once.py")
+STEPS_AN_EPOCH = 16
+
+
+def _steps_of(checkpoint: Path) -> int:
+    steps: int = torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]
+    return steps
+
+
+def _killed_in_mid_epoch(folder: Path) -> int:
+    """Start a fit, kill it with SIGKILL after a checkpoint inside an epoch, and give the step it holds."""
+    process = subprocess.Popen([sys.executable, str(SCRIPT), str(folder)])
+    checkpoint = folder / "last.ckpt"
+    deadline = time.monotonic() + 120
+    try:
+        while time.monotonic() < deadline and process.poll() is None:
+            if checkpoint.is_file():
+                steps = _steps_of(checkpoint)
+                if steps > 4 and steps % STEPS_AN_EPOCH:
+                    break
+            time.sleep(0.05)
+        assert process.poll() is None, "the fit ended before it could be killed"
+    finally:
+        process.kill()
+        process.wait()
+    return _steps_of(checkpoint)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_killed_and_resumed_is_bit_identical(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run([sys.executable, str(SCRIPT), str(whole)], check=True)
+
+    steps = _killed_in_mid_epoch(broken)
+    assert steps % STEPS_AN_EPOCH > 0
+    assert not (broken / "weights.safetensors").exists()
+    subprocess.run([sys.executable, str(SCRIPT), str(broken)], check=True)
+
+    expected, resumed = load_file(whole / "weights.safetensors"), load_file(broken / "weights.safetensors")
+    assert expected.keys() == resumed.keys()
+    different = [name for name in expected if not torch.equal(expected[name], resumed[name])]
+    assert different == []
+    assert not (broken / "last.ckpt").exists()
+    assert [row["epoch"] for row in read_history(broken)] == ["0", "1"]
+    assert read_history(broken)[-1] == read_history(whole)[-1]
