@@ -1,27 +1,24 @@
 """``tumorscope predict``: what do these files show?
 
-Owns the options and the exit status. Finding and reading files is ``reading``'s work, answering ``inference``'s.
+Owns the order of things and the exit status. Finding and reading files is ``reading``'s work, answering
+``inference``'s.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from tumorscope.cli.inputs import STDIN, expanded, stdin_file
+from tumorscope.cli.options import Options, parse
 from tumorscope.cli.output import Format, format_of, opened, writer
 from tumorscope.cli.progress import counter
 from tumorscope.cli.text import complain
-from tumorscope.inference.classifier import DEFAULT_BATCH_SIZE, Classifier, load
+from tumorscope.inference.classifier import Classifier, load
 from tumorscope.inference.record import Answer, Failure
 from tumorscope.inference.series import with_series
-from tumorscope.inference.session import Device
 from tumorscope.reading.discover import Source, discover
 
 __all__ = ["predict"]
@@ -30,96 +27,48 @@ SOME_FAILED = 1
 NOTHING_ANSWERED = 2
 
 
-def predict(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH...",
-            help="Images, DICOM, NIfTI or .mat files, zip archives, folders, patterns, or - for one on stdin.",
-            show_default=False,
-        ),
-    ],
-    model: Annotated[
-        Path | None, typer.Option(help="A bundle (.onnx); the one that ships with tumorscope if left out.")
-    ] = None,
-    form: Annotated[
-        Format | None,
-        typer.Option(
-            "--format", help="How to write answers; by default what --output ends with, or a table."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="File for the answers, written whole or not at all.")
-    ] = None,
-    heatmaps: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder for one picture a slice: where the evidence lies."),
-    ] = None,
-    coverage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE",
-            help="How often prediction sets hold the truth, such as 0.95.",
-            show_default=False,
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Slices in one run: speed and memory, never another answer.")
-    ] = DEFAULT_BATCH_SIZE,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processor threads; all there are if left out.", show_default=False),
-    ] = None,
-    device: Annotated[
-        Device, typer.Option(help="Where to compute; auto takes CUDA where there is one.")
-    ] = Device.CPU,
-) -> None:
-    """Say what slices, volumes, folders or archives show.
+def predict(arguments: Sequence[str]) -> int:
+    """Answer for everything the user named.
 
-    A volume or DICOM series gives an answer for every slice and one for the series (experimental: the mean over
-    the best three neighbouring slices).
+    Parameters
+    ----------
+    arguments
+        What follows ``tumorscope predict``.
 
-    Exit status: 0 when everything was answered, 1 when some inputs failed (the others are answered, the failed
-    ones listed), 2 when nothing could be answered or an option is wrong.
+    Returns
+    -------
+    int
+        0 when everything was answered, 1 when some inputs failed, 2 when nothing was answered.
 
-    \b
-    Examples:
-      tumorscope predict scan.png
-      tumorscope predict study/ --heatmaps pictures/
-      tumorscope predict "images/*.jpg" --output answers.csv
-      tumorscope predict head.nii.gz --format jsonl | jq .diagnosis
-      cat scan.png | tumorscope predict - --format json
-    """  # noqa: D301 - the backspace tells Typer to keep the lines below as they are
-    classifier = load(model, threads=threads, device=device)
-    classifier.facts.coverage_key(coverage)
-    form = format_of(form, output)
+    Raises
+    ------
+    TumorscopeError
+        If an option is wrong or the model cannot be used; never on account of an input.
+    """
+    options = parse(arguments)
+    classifier = load(options.model, threads=options.threads, device=options.device)
+    classifier.facts.coverage_key(options.coverage)
+    form = format_of(options.form, options.output)
     tally = _Tally()
     with ExitStack() as stack:
-        sources, rename = _sources(expanded(paths), stack)
-        stream = stack.enter_context(opened(output))
+        sources, rename = _sources(expanded(options.paths), stack)
+        stream = stack.enter_context(opened(options.output))
         show = len(sources) > 1 and not (form is Format.TABLE and stream.isatty())
         count = stack.enter_context(counter("answering", show=show))
         write = stack.enter_context(writer(form, stream))
-        inputs = _counted(sources, count)
-        answers = _slices(classifier, inputs, coverage, batch_size, heatmaps)
-        for answer in with_series(map(rename, answers)):
+        for answer in with_series(map(rename, _answers(classifier, _counted(sources, count), options))):
             tally.add(answer)
             write(answer)
-    tally.conclude(listed=form is Format.TABLE)
+    return tally.status(listed=form is Format.TABLE)
 
 
-def _slices(
-    classifier: Classifier,
-    inputs: Iterable[Source],
-    coverage: str | None,
-    batch_size: int,
-    heatmaps: Path | None,
-) -> Iterator[Answer]:
-    if heatmaps is None:
-        return classifier.predict_iter(inputs, coverage=coverage, batch_size=batch_size)
+def _answers(classifier: Classifier, inputs: Iterable[Source], options: Options) -> Iterator[Answer]:
+    if options.heatmaps is None:
+        return classifier.predict_iter(inputs, coverage=options.coverage, batch_size=options.batch_size)
     from tumorscope.cli.heatmaps import drawn
 
-    return drawn(classifier.explain_iter(inputs, coverage=coverage, batch_size=batch_size), heatmaps)
+    pairs = classifier.explain_iter(inputs, coverage=options.coverage, batch_size=options.batch_size)
+    return drawn(pairs, options.heatmaps)
 
 
 def _sources(paths: list[str], stack: ExitStack) -> tuple[list[Source], Callable[[Answer], Answer]]:
@@ -160,12 +109,12 @@ class _Tally:
         else:
             self.answered += 1
 
-    def conclude(self, *, listed: bool) -> None:
-        """Exit unless everything was answered; say so where the failures were not listed one by one."""
+    def status(self, *, listed: bool) -> int:
+        """The exit status; what failed is said here where it was not listed one by one."""
         if self.last is None:
-            return
+            return 0
         if self.failures == 1 and not listed:
             complain(self.last.message)
         elif self.failures > 1:
             complain(f"{self.failures} inputs failed; the other {self.answered} answers are complete")
-        raise typer.Exit(SOME_FAILED if self.answered else NOTHING_ANSWERED)
+        return SOME_FAILED if self.answered else NOTHING_ANSWERED

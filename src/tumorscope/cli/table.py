@@ -71,7 +71,8 @@ class Table:
         """What stands once below the answers: what a column means, the model, the notice."""
         if answered and answer is not None:
             yield ""
-            yield f"Could be: a set that holds the truth for {answer.coverage:.0%} of slices like those of its calibration."
+            share = f"{answer.coverage * 100:g} %"
+            yield f"Could be: a set that holds the truth for {share} of slices like those of its calibration."
             yield f"Model: {printable(answer.model)}"
         yield NOTICE
 

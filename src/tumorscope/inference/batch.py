@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -97,6 +96,8 @@ def batches(items: Iterator[Prepared | Failure], size: int) -> Iterator[list[Pre
     """
     group = list(islice(items, size))
     if len(group) == size > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tumorscope-prepare") as pool:
             while len(group) == size:
                 following = pool.submit(lambda: list(islice(items, size)))
