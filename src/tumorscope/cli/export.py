@@ -16,13 +16,13 @@ def export(
         Path | None, typer.Option(help="Bundle to write; RUN/bundle.onnx where not given.")
     ] = None,
 ) -> None:
-    r"""Write the bundle of a run again, with the figures the run has now.
+    """Write the bundle of a run again, with the figures the run has now.
 
     \b
     Examples:
       tumorscope export runs/first
       tumorscope export runs/first --out first.onnx
-    """
+    """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.core.optional import require
 
     require("torch", extra="train", purpose="exporting")

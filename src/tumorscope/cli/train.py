@@ -32,7 +32,7 @@ def train(
     ] = False,
     progress: Annotated[bool, typer.Option(help="Draw progress bars.")] = True,
 ) -> None:
-    r"""Train a classifier and export it as one bundle.
+    """Train a classifier and export it as one bundle.
 
     Without --folds the final model is fitted on all groups but a small calibration part, and RUN/bundle.onnx is
     written. With --folds one model a fold is trained first, and RUN/predictions.csv holds what each says of the
@@ -43,7 +43,7 @@ def train(
       tumorscope train --data images/ --out runs/first
       tumorscope train --data manifest.csv --out runs/first --folds --set epochs=8
       tumorscope train --data manifest.csv --out runs/first --folds --resume
-    """
+    """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.core.errors import InvalidConfiguration
     from tumorscope.core.optional import require
     from tumorscope.dataset.manifest import read_manifest
