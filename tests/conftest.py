@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["bundle_factory"]
+
 DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
