@@ -27,6 +27,7 @@ CELLS = 4  # the heat-map is 4 x 4, at stride 16
 GAIN = 8.0
 BIAS = (0.1, 0.0, -0.1, 0.0)
 TEMPERATURE = 1.5
+NOVELTY_LIMIT = 2.2  # what is bright all over is above it
 Quadrants = tuple[int, int, int, int]
 
 
@@ -49,7 +50,7 @@ def make_card(**changes: Any) -> ModelCard:
         "temperature": TEMPERATURE,
         "thresholds": Thresholds(
             conformal={"0.90": (0.3, 0.3, 0.3, 0.3), "0.95": (0.5, 0.5, 0.5, 0.5)},
-            novelty_limit=1.5,
+            novelty_limit=NOVELTY_LIMIT,
             novelty_false_rejection=0.05,
         ),
         "data": DataProvenance(
@@ -104,8 +105,8 @@ def make_model(card: ModelCard | None = None, *, card_text: str | None = None) -
         "space": np.array([2, 3], dtype=np.int64),
         "last": np.array([1], dtype=np.int64),
         "flat": np.array([0, -1], dtype=np.int64),
-        "centre": np.full((1, CELLS * CELLS), 0.5, dtype=np.float32),
-        "whitening": np.eye(CELLS * CELLS, dtype=np.float32) * 0.5,
+        "centre": np.full((1, CELLS * CELLS), 0.3, dtype=np.float32),
+        "whitening": np.eye(CELLS * CELLS, dtype=np.float32),
     }
     nodes = [
         helper.make_node("Cast", ["image"], ["real"], to=TensorProto.FLOAT),
