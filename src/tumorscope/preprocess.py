@@ -29,9 +29,10 @@ __all__ = ["MINIMUM_SIDE", "PREPROCESSING", "HeadFrame", "find_head", "preproces
 PREPROCESSING = "head-crop-v1"
 MINIMUM_SIDE = 16
 
-_HEAD_FRACTION = 10  # a head pixel is brighter than 1/10 of the bright reference
+_HEAD_FRACTION = 0.1 * (1 + 1e-5)  # rounding must not decide about pixels at exactly a tenth; exact to 16 bits
 _BRIGHT = 0.995
 _DARK = 0.01
+_SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300  # beyond, the arithmetic of the stretch overflows
 _MARGIN_PROFILE = 50  # a row belongs to the head when it holds 1/50 of the head pixels of the fullest row
 
 
@@ -117,10 +118,11 @@ def find_head(pixels: NDArray[Any]) -> HeadFrame:
         See :func:`preprocess`.
     """
     _check(pixels)
-    darkest, threshold, low, high = _levels(pixels)
-    head = pixels > darkest + threshold if threshold else pixels > darkest
-    top, height = _extent(np.count_nonzero(head, axis=1))
-    left, width = _extent(np.count_nonzero(head, axis=0))
+    threshold, low, high = _levels(pixels)
+    # Small dtypes compare several times faster with a number of their own kind.
+    head = pixels > (pixels.dtype.type(threshold) if pixels.dtype.itemsize < 8 else threshold)
+    top, height = _extent(_count(head, axis=1))
+    left, width = _extent(_count(head, axis=0))
     return HeadFrame(top, left, height, width, low, high)
 
 
@@ -141,36 +143,42 @@ def _check(pixels: NDArray[Any]) -> None:
         raise UnsupportedImage("the image holds NaN or infinite values; replace them before prediction")
 
 
-def _levels(pixels: NDArray[Any]) -> tuple[float, float, float, float]:
-    """Darkest value, head threshold above it, and the two ends of the head's range."""
+def _levels(pixels: NDArray[Any]) -> tuple[float, float, float]:
+    """Brightest value that is not head, and the two ends of the head's range."""
     values, counts = _histogram(pixels)
     darkest = values[0]
-    above = values - darkest
+    with np.errstate(over="ignore"):
+        above = values - darkest
     if len(values) == 1:
         raise UnsupportedImage(
             f"all {pixels.size} pixels have the same value, {darkest:g}; an image with content is needed"
         )
     bright = above[_rank(counts[1:], _BRIGHT) + 1]
-    is_head = above * _HEAD_FRACTION > bright
+    is_head = above > bright * _HEAD_FRACTION
     head_values, head_counts = values[is_head], counts[is_head]
     low, high = head_values[_rank(head_counts, _DARK)], head_values[_rank(head_counts, _BRIGHT)]
-    # The value just below the head is the threshold: exact in the dtype of the pixels, whatever their scale.
-    threshold = above[~is_head][-1]
     if high <= low:
         low = darkest
-    return float(darkest), float(threshold), float(low), float(high)
+    if not _SMALLEST_RANGE < float(high) - float(low) <= _LARGEST_RANGE or not np.isfinite(above[-1]):
+        raise UnsupportedImage(
+            f"the values of the image run from {darkest:g} to {values[-1]:g}; ranges from "
+            f"{_SMALLEST_RANGE:g} to {_LARGEST_RANGE:g} can be read"
+        )
+    # The value just below the head is the threshold: exact in the dtype of the pixels, whatever their scale.
+    return float(values[~is_head][-1]), float(low), float(high)
 
 
 def _histogram(pixels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Sorted distinct values and how often each occurs."""
     if pixels.dtype == np.uint8:
-        counts = np.bincount(pixels.ravel(), minlength=256)
+        counts = np.array(Image.fromarray(pixels).histogram())  # twice as fast as bincount
         values = np.flatnonzero(counts)
         return values, counts[values]
     if np.issubdtype(pixels.dtype, np.floating):
         pixels = pixels.astype(np.float64)
-    elif pixels.dtype.itemsize < 8:
-        pixels = pixels.astype(np.int64)
+    else:
+        # Differences of 8-byte integers could overflow; nothing that a scanner writes needs all their digits.
+        pixels = pixels.astype(np.int64 if pixels.dtype.itemsize < 8 else np.float64)
     return np.unique(pixels, return_counts=True)
 
 
@@ -178,6 +186,11 @@ def _rank(counts: NDArray[np.int64], quantile: float) -> int:
     """Index of the smallest value at or below which ``quantile`` of the pixels lie."""
     cumulative = np.cumsum(counts)
     return int(np.searchsorted(cumulative, quantile * cumulative[-1]))
+
+
+def _count(head: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
+    """How many head pixels each row (axis 1) or column (axis 0) holds; five times as fast as count_nonzero."""
+    return np.add.reduce(head.view(np.uint8), axis=axis, dtype=np.uint32).astype(np.int64)
 
 
 def _extent(profile: NDArray[np.int64]) -> tuple[int, int]:
@@ -188,7 +201,8 @@ def _extent(profile: NDArray[np.int64]) -> tuple[int, int]:
 
 def _to_bytes(box: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     if box.dtype == np.uint8:
-        return np.take(_stretch(np.arange(256), low, high), box)
+        table = _stretch(np.arange(256), low, high)
+        return np.asarray(Image.fromarray(box).point(table.tolist()))
     return _stretch(box, low, high)
 
 

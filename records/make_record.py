@@ -1,0 +1,69 @@
+"""Keep the small part of a finished run: ``python records/make_record.py RUN NAME``.
+
+Copies configuration, environment, histories and curves, and writes the out-of-fold answers without what leads back to
+an image or a patient: groups and slices are numbered, paths and hashes left out. The record is itself a run's folder
+for ``tumorscope evaluate``, so that anyone can compute the published figures again without the images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.evaluation.predictions import PredictionTable, read_predictions, write_predictions
+
+KEPT = (
+    "config.yaml",
+    "data.json",
+    "environment.json",
+    "curves.png",
+    "folds/*/metrics.csv",
+    "final/metrics.csv",
+    "final/curves.png",
+    "final/initial-weights.txt",
+)
+DECIMALS = 5
+
+
+def numbered(names: NDArray[np.str_], prefix: str) -> NDArray[np.str_]:
+    """Replace each distinct name by a number in order of first appearance."""
+    _, first, position = np.unique(names, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.array([f"{prefix}{rank[place]:04d}" for place in position])
+
+
+def anonymous(table: PredictionTable) -> PredictionTable:
+    """The same answers, with nothing that leads back to an image."""
+    return replace(
+        table,
+        groups=numbered(table.groups, "group"),
+        slice_ids=numbered(table.slice_ids, "slice"),
+        logits=table.logits.round(DECIMALS),
+        paths=(),
+        hashes=(),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("name", help="name of the record")
+    arguments = parser.parse_args()
+    record = Path(__file__).parent / arguments.name
+    for pattern in KEPT:
+        for source in sorted(arguments.run.glob(pattern)):
+            target = record / source.relative_to(arguments.run)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    write_predictions(anonymous(read_predictions(arguments.run)), record / "predictions.csv")
+    print(f"{record}: measure it with tumorscope evaluate --model {record} --protocol patient-wise")
+
+
+if __name__ == "__main__":
+    main()
