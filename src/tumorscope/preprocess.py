@@ -29,10 +29,12 @@ __all__ = ["MINIMUM_SIDE", "PREPROCESSING", "HeadFrame", "find_head", "preproces
 PREPROCESSING = "head-crop-v1"
 MINIMUM_SIDE = 16
 
-_HEAD_FRACTION = 0.1 * (1 + 1e-5)  # rounding must not decide about pixels at exactly a tenth; exact to 16 bits
+_HEAD_FRACTION = 0.1 * (
+    1 + 1e-5
+)  # rounding must not decide about pixels at exactly a tenth; exact to 16 bits
 _BRIGHT = 0.995
 _DARK = 0.01
-_SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300  # beyond, the arithmetic of the stretch overflows
+_SMALLEST_RANGE, _LARGEST_RANGE = 1e-280, 1e300  # beyond, the arithmetic of the stretch overflows
 _MARGIN_PROFILE = 50  # a row belongs to the head when it holds 1/50 of the head pixels of the fullest row
 
 
@@ -154,16 +156,16 @@ def _levels(pixels: NDArray[Any]) -> tuple[float, float, float]:
             f"all {pixels.size} pixels have the same value, {darkest:g}; an image with content is needed"
         )
     bright = above[_rank(counts[1:], _BRIGHT) + 1]
+    if bright < _SMALLEST_RANGE or above[-1] > _LARGEST_RANGE:
+        raise UnsupportedImage(
+            f"the values of the image run from {darkest:g} to {values[-1]:g}; spans from "
+            f"{_SMALLEST_RANGE:g} to {_LARGEST_RANGE:g} can be read"
+        )
     is_head = above > bright * _HEAD_FRACTION
     head_values, head_counts = values[is_head], counts[is_head]
     low, high = head_values[_rank(head_counts, _DARK)], head_values[_rank(head_counts, _BRIGHT)]
     if high <= low:
         low = darkest
-    if not _SMALLEST_RANGE < float(high) - float(low) <= _LARGEST_RANGE or not np.isfinite(above[-1]):
-        raise UnsupportedImage(
-            f"the values of the image run from {darkest:g} to {values[-1]:g}; ranges from "
-            f"{_SMALLEST_RANGE:g} to {_LARGEST_RANGE:g} can be read"
-        )
     # The value just below the head is the threshold: exact in the dtype of the pixels, whatever their scale.
     return float(values[~is_head][-1]), float(low), float(high)
 
@@ -190,7 +192,8 @@ def _rank(counts: NDArray[np.int64], quantile: float) -> int:
 
 def _count(head: NDArray[np.bool_], axis: int) -> NDArray[np.int64]:
     """How many head pixels each row (axis 1) or column (axis 0) holds; five times as fast as count_nonzero."""
-    return np.add.reduce(head.view(np.uint8), axis=axis, dtype=np.uint32).astype(np.int64)
+    counts: NDArray[np.uint32] = np.add.reduce(head.view(np.uint8), axis=axis, dtype=np.uint32)
+    return counts.astype(np.int64)
 
 
 def _extent(profile: NDArray[np.int64]) -> tuple[int, int]:
@@ -207,5 +210,6 @@ def _to_bytes(box: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
 
 
 def _stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    scaled = (values.astype(np.float64) - low) * (255.0 / (high - low))
+    with np.errstate(over="ignore"):  # an outlier far beyond the range is clipped all the same
+        scaled = (values.astype(np.float64) - low) * (255.0 / (high - low))
     return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
