@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.core.prediction import Prediction, SeriesPrediction
-from tumorscope.inference.record import Answer, Failure
+from tumorscope.inference.record import Answer
 
 __all__ = ["WINDOW", "best_window", "with_series"]
 
@@ -76,7 +76,7 @@ def with_series(answers: Iterable[Answer]) -> Iterator[Answer]:
     place = 0
     for answer in answers:
         key = _series_of(answer)
-        if key != current and not (key is None and isinstance(answer, Failure)):
+        if key != current:
             yield from _conclude(members, positions)
             members, positions, current, place = [], [], key, 0
         if key is not None:
