@@ -7,14 +7,17 @@ unpacked to the disk, so a member's name cannot lead anywhere. Knows no image fo
 from __future__ import annotations
 
 import os
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tumorscope.core.errors import EmptyInput, TumorscopeError, UnreadableImage, UnsupportedImage
 from tumorscope.reading.files import as_input_error
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 __all__ = ["MAX_MEMBER_BYTES", "Archive", "is_archive"]
 
@@ -48,7 +51,7 @@ class Archive:
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
         self.name = name
-        self._handle: tuple[int, zipfile.ZipFile] | None = None
+        self._handle: tuple[int, ZipFile] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         return {"path": self.path, "name": self.name, "_handle": None}
@@ -115,15 +118,19 @@ class Archive:
             raise EmptyInput(f"{label}: the file is empty (0 bytes); an image is needed")
         return content
 
-    def _opened(self) -> zipfile.ZipFile:
+    def _opened(self) -> ZipFile:
+        from zipfile import ZipFile
+
         if self._handle is None or self._handle[0] != os.getpid():
-            self._handle = (os.getpid(), zipfile.ZipFile(self.path))
+            self._handle = (os.getpid(), ZipFile(self.path))
         return self._handle[1]
 
 
 @contextmanager
 def _boundary(name: str) -> Iterator[None]:
     """Turn what :mod:`zipfile` raises for a corrupted archive into this project's errors."""
+    from zipfile import BadZipFile  # imported late: start-up time of the many who read no archive
+
     try:
         yield
     except TumorscopeError:
@@ -136,7 +143,7 @@ def _boundary(name: str) -> Iterator[None]:
         if error.errno is None:
             raise _corrupted(name, error) from error
         raise as_input_error(error, name) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, RuntimeError) as error:
+    except (BadZipFile, zlib.error, EOFError, ValueError, KeyError, RuntimeError) as error:
         raise _corrupted(name, error) from error
 
 

@@ -45,6 +45,7 @@ class FrameHeader:
     signed: bool = False
 
 
+_LONGEST_PADDING = 64  # behind the end marker: one byte by PS3.5, A.4, more in the wild
 _STANDALONE = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})  # T.81, table B.1: markers without a length
 _START_OF_FRAME = frozenset(
     {0xC0, 0xC1, 0xC2, 0xC3, 0xF7}
@@ -57,8 +58,11 @@ def read_frame_header(codec: Codec, frame: bytes) -> FrameHeader:
     Raises
     ------
     ValueError
-        If there is no such header; the message holds nothing of the content.
+        If there is no such header or the end marker is missing; the message holds nothing of the content.
     """
+    if b"\xff\xd9" not in frame[-_LONGEST_PADDING:]:
+        # Decoders fill what is missing with gray or noise and call it an image.
+        raise ValueError("it ends before its end marker")
     if codec is Codec.JPEG_2000:
         return _read_siz(frame)
     found, header = _read_sof(frame)

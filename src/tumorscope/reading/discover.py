@@ -71,10 +71,13 @@ def read_archive(data: bytes | Path, name: str) -> Iterator[Slice]:
 def _below(named: str) -> Iterator[Source]:
     """Sources of one path that the user gave."""
     path = Path(named)
+    if "\0" in named:
+        yield _failed(named, MissingInput(f"{named!r}: no such file or folder; check the path"))
+        return
     try:
         is_folder = path.is_dir()
-    except (OSError, ValueError):  # ValueError: a null byte in the name
-        yield _failed(named, MissingInput(f"{named!r}: no such file or folder; check the path"))
+    except OSError as error:
+        yield _failed(named, as_input_error(error, named))
         return
     if not is_folder:
         yield from _file(path, named, salt=_folder_of(named), insist=True)

@@ -28,6 +28,8 @@ from tumorscope.reading.quiet import third_party_quiet
 
 __all__ = ["is_nifti", "read_nifti"]
 
+Vector = tuple[float, float, float]
+
 _HEADER_BYTES = 540  # NIfTI-2; NIfTI-1 takes 348
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAGICS = {348: (344, b"n+1\x00", b"ni1\x00"), 540: (4, b"n+2\x00", b"ni2\x00")}
@@ -44,7 +46,8 @@ class _Layout:
     start: int
     slope: float
     intercept: float
-    affine: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+    spacings: Vector
 
     @property
     def end(self) -> int:
@@ -160,11 +163,8 @@ def _interpret(block: bytes, size: int, name: str) -> _Layout:
     slope, intercept = header.get_slope_inter()
     start = int(header["vox_offset"])
     affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
-        raise UnreadableImage(
-            f"{name}: the NIfTI orientation is not an invertible matrix; set a valid sform or qform"
-        )
-    layout = _Layout(shape, dtype, max(start, size), slope or 1.0, intercept or 0.0, affine)
+    orientation, spacings = _orientation(affine, name)
+    layout = _Layout(shape, dtype, max(start, size), slope or 1.0, intercept or 0.0, orientation, spacings)
     if layout.end > MAX_VOLUME_BYTES or dtype.kind not in "iuf" or dtype.itemsize > 8:
         told = " x ".join(str(side) for side in shape)
         raise UnreadableImage(
@@ -199,11 +199,12 @@ def _slices(stored: NDArray[Any], layout: _Layout, name: str) -> Iterator[Slice]
     if low == high:
         raise UnsupportedImage(f"{name}: all voxels have the same value; a volume with content is needed")
     ends = sorted((low * layout.slope + layout.intercept, high * layout.slope + layout.intercept))
-    if not max(-ends[0], ends[1]) < np.finfo(np.float32).max:
+    if not max(-ends[0], ends[1]) < float(np.finfo(np.float32).max):
         raise UnsupportedImage(
             f"{name}: the NIfTI values are outside the range of 32-bit floats; rescale the volume"
         )
-    canonical, spacings = _to_canonical(stored, layout.affine)
+    canonical = _untyped("nibabel.orientations").apply_orientation(stored, layout.orientation)
+    spacings = layout.spacings
     axis = _cut_axis(canonical.shape, spacings)
     row_axis, column_axis = [other for other in (2, 1, 0) if other != axis]
     spacing = (spacings[row_axis], spacings[column_axis])
@@ -217,18 +218,20 @@ def _slices(stored: NDArray[Any], layout: _Layout, name: str) -> Iterator[Slice]
         yield Slice(_rescaled(plane, layout), origin, (ends[0], ends[1]))
 
 
-def _to_canonical(
-    stored: NDArray[Any], affine: NDArray[np.float64]
-) -> tuple[NDArray[Any], tuple[float, float, float]]:
-    """A view along right, anterior, superior, and the voxel size along each in millimetres."""
-    orientations = _untyped("nibabel.orientations")
-    orientation = orientations.io_orientation(affine)
+def _orientation(affine: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], Vector]:
+    """How stored axes map to right, anterior, superior, and the voxel size along each of these in millimetres."""
+    found = np.asarray(_untyped("nibabel.orientations").io_orientation(affine))
     sizes = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    x, y, z = (float(sizes[list(orientation[:, 0]).index(axis)]) for axis in range(3))
-    return np.asarray(orientations.apply_orientation(stored, orientation)), (x, y, z)
+    # nibabel marks an axis that leads nowhere with NaN.
+    if not (np.isfinite(found).all() and np.isfinite(sizes).all() and sizes.min() > 0):
+        raise UnreadableImage(
+            f"{name}: the NIfTI orientation is not an invertible matrix; set a valid sform or qform"
+        )
+    x, y, z = (float(sizes[list(found[:, 0]).index(axis)]) for axis in range(3))
+    return found, (x, y, z)
 
 
-def _cut_axis(shape: tuple[int, ...], spacings: tuple[float, float, float]) -> int:
+def _cut_axis(shape: tuple[int, ...], spacings: Vector) -> int:
     """The axis across the slices: one of a single voxel, else one clearly coarser than the others, else z."""
     single = [axis for axis in (2, 1, 0) if shape[axis] == 1]
     if single:
