@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -43,10 +44,11 @@ def test_a_dead_process_is_replaced() -> None:
     assert decoder._worker().process.pid != worker.process.pid
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no SIGSTOP on Windows")
 def test_a_process_that_dies_on_a_frame_costs_that_frame() -> None:
     decode()
     worker = decoder._worker()
-    os.kill(worker.process.pid, 19) if hasattr(os, "fork") else pytest.skip("no SIGSTOP on Windows")
+    worker.process.send_signal(signal.SIGSTOP)
     threading.Timer(0.2, worker.process.kill).start()
     with pytest.raises(DecodingError, match="died"):
         decode()
@@ -57,7 +59,7 @@ def test_a_process_that_dies_on_a_frame_costs_that_frame() -> None:
 def test_a_process_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     decode()
     monkeypatch.setattr(decoder, "TIMEOUT", 0.3)
-    os.kill(decoder._worker().process.pid, 19)
+    decoder._worker().process.send_signal(signal.SIGSTOP)
     with pytest.raises(DecodingError, match=r"longer than 0\.3 seconds"):
         decode()
     monkeypatch.undo()

@@ -63,15 +63,16 @@ def test_open_slices_gives_the_image(tmp_path: Path) -> None:
     assert read_figshare(file).slice.origin.path == str(file)
 
 
-def test_other_matlab_files_are_refused() -> None:
+def test_other_matlab_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedImage, match=r"MATLAB 5.*-v7\.3"):
         list(read_matlab(b"MATLAB 5.0 MAT-file, made elsewhere".ljust(600), "a.mat"))
     with pytest.raises(UnsupportedImage, match="no cjdata/image"):
         list(read_matlab(figshare_bytes(image=None), "a.mat"))
     with pytest.raises(UnsupportedImage, match="label is 7"):
         read_figshare(figshare_bytes(7), "a.mat")
+    (tmp_path / "a.mat").write_bytes(b"")
     with pytest.raises(EmptyInput):
-        list(read_matlab(Path("/dev/null"), "a.mat"))
+        list(read_matlab(tmp_path / "a.mat", "a.mat"))
 
 
 def test_impossible_shapes() -> None:
