@@ -22,9 +22,11 @@ from PIL import Image
 from bundle_factory import class_image, make_model
 from tumorscope.cli.main import run
 from tumorscope.cli.output import CSV_COLUMNS
+from tumorscope.cli.table import Table
 from tumorscope.core.errors import TumorscopeError
-from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.core.prediction import NOTICE
+from tumorscope.core.labels import CLASS_ORDER, Diagnosis
+from tumorscope.core.prediction import NOTICE, Prediction, Verdict
+from tumorscope.core.slice import Origin
 from tumorscope.inference.record import RECORD_SCHEMA
 
 Capture = pytest.CaptureFixture[str]
@@ -340,12 +342,12 @@ def test_the_table_says_it_all_in_words(
     assert predict(folder, head, folder / "nothing.png") == 1
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
-    assert lines[0].split() == ["file", "answer", "probability", "could", "be", "verdict"]
-    assert re.search(r"0-glioma\.png +glioma +[█#]+[░.]* +98\.\d % +glioma +answered$", lines[1])
+    assert lines[0].split() == ["file", "answer", "probability", "verdict", "could", "be"]
+    assert re.search(r"0-glioma\.png +glioma +[█#]+[░.]* +98\.\d % +answered +glioma$", lines[1])
     assert re.search(r"2-notumor\.png +no tumour ", lines[3])
     assert re.search(r"head\.nii\.gz \[3\] +meningioma ", lines[5])
     assert re.search(
-        r"head\.nii\.gz \(series\) +meningioma .*slices 3-5 of the series +experimental$", lines[8]
+        r"head\.nii\.gz \(series\) +meningioma .* experimental +slices 3-5 of the series$", lines[8]
     )
     assert printed.out.count(NOTICE) == 1
     assert lines[-1] == NOTICE
@@ -396,3 +398,25 @@ def test_real_scans_of_every_kind_give_valid_records(
     for record in records:
         if record["kind"] == "series":
             assert record["slices"] >= 2
+
+
+@pytest.mark.parametrize("width", [80, 100, 132])
+def test_a_common_answer_fits_on_one_line(width: int) -> None:
+    answer = Prediction(
+        probabilities=np.array([0.0, 0.0, 0.0, 1.0], dtype=np.float32),
+        prediction_set=(Diagnosis.PITUITARY,),
+        coverage=0.95,
+        verdict=Verdict.UNCERTAIN,
+        novelty=1.0,
+        model="m",
+        origin=Origin(path="a/very/long/path/to/a/folder/of/many/slices/" + "x" * 80 + ".dcm", frames=9),
+    )
+    table = Table(width=width)
+    for line in (*table.heading(), *table.rows(answer)):
+        assert len(line) <= width
+        assert "  " not in line.rstrip()[-9:]
+    plain = next(table.rows(answer))
+    coloured = next(Table(width=width, colour=True).rows(answer))
+    assert coloured.replace("\x1b[33m", "").replace("\x1b[0m", "") == plain
+    assert "100.0 %" in plain
+    assert "█" not in next(Table(width=width, blocks=False).rows(answer))

@@ -7,7 +7,7 @@ characters can be shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tumorscope.cli.text import printable, shortened
@@ -15,9 +15,8 @@ from tumorscope.core.prediction import NOTICE, Prediction, SeriesPrediction, Ver
 
 __all__ = ["Table"]
 
-_BAR = 12
-_ANSWER, _SET, _VERDICT = 16, 24, 9
-_FIXED = _ANSWER + _BAR + _SET + _VERDICT + len(" 100.0 %") + 4 * 2
+_ANSWER, _PERCENT, _VERDICT, _SET = 16, len("  100.0 %"), 12, 18
+_NARROW_BAR, _WIDE_BAR, _WIDE_TERMINAL = 5, 12, 100
 _NARROWEST, _WIDEST = 16, 60
 _COLOURS = {Verdict.ANSWERED: "32", Verdict.UNCERTAIN: "33", Verdict.REJECTED: "31"}
 
@@ -42,11 +41,16 @@ class Table:
 
     @property
     def _names(self) -> int:
-        return min(max(self.width - _FIXED, _NARROWEST), _WIDEST)
+        fixed = _ANSWER + self._bar_width + _PERCENT + _VERDICT + _SET + 4 * 2
+        return min(max(self.width - fixed, _NARROWEST), _WIDEST)
+
+    @property
+    def _bar_width(self) -> int:
+        return _WIDE_BAR if self.width >= _WIDE_TERMINAL else _NARROW_BAR
 
     def heading(self) -> Iterator[str]:
         """The line above the answers."""
-        yield self._row("file", "answer", "probability".ljust(_BAR + len(" 100.0 %")), "could be", "verdict")
+        yield self._row("file", "answer", "probability", "verdict", "could be")
 
     def rows(self, answer: Prediction | SeriesPrediction) -> Iterator[str]:
         """The line of one answer."""
@@ -57,7 +61,7 @@ class Table:
                 f"slices {first}-{last} of the series" if first != last else f"slice {first} of the series"
             )
             name = f"{answer.path or 'series'} (series)"
-            yield self._row(name, answer.diagnosis.label, bar, which, "experimental", marks="1")
+            yield self._row(name, answer.diagnosis.label, bar, "experimental", which, marks="1")
             return
         origin = answer.origin
         name = origin.path or "array"
@@ -65,7 +69,7 @@ class Table:
             name = f"{name} [{origin.frame + 1}]"
         members = ", ".join(key.value for key in answer.prediction_set)
         code = _COLOURS[answer.verdict]
-        yield self._row(name, answer.diagnosis.label, bar, members, answer.verdict.value, marks=code)
+        yield self._row(name, answer.diagnosis.label, bar, answer.verdict.value, members, marks=code)
 
     def footing(self, answered: int, answer: Prediction | None) -> Iterator[str]:
         """What stands once below the answers: what a column means, the model, the notice."""
@@ -77,14 +81,15 @@ class Table:
         yield NOTICE
 
     def _bar(self, probability: float) -> str:
-        filled = round(probability * _BAR)
+        filled = round(probability * self._bar_width)
         full, empty = ("█", "░") if self.blocks else ("#", ".")
-        return f"{full * filled}{empty * (_BAR - filled)} {probability:7.1%}".replace("%", " %")[: _BAR + 10]
+        return f"{full * filled}{empty * (self._bar_width - filled)} {probability * 100:6.1f} %"
 
     def _row(self, name: str, *cells: str, marks: str = "") -> str:
-        answer, bar, members, verdict = cells
+        answer, bar, verdict, members = cells
         name = shortened(printable(name), self._names).ljust(self._names)
+        verdict = verdict.ljust(_VERDICT)
         if self.colour and marks:
             verdict = f"\x1b[{marks}m{verdict}\x1b[0m"
-        line: Sequence[str] = (name, answer.ljust(_ANSWER), bar, members.ljust(_SET), verdict)
-        return "  ".join(line).rstrip()
+        bar = bar.ljust(self._bar_width + _PERCENT)
+        return "  ".join((name, answer.ljust(_ANSWER), bar, verdict, members)).rstrip()
