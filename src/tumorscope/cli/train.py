@@ -55,22 +55,28 @@ def train(
     config = configure(recipe, settings)
     manifest = read_manifest(data)
 
-    from tumorscope.training.folder import start_run
+    from tumorscope.training.folder import check_configuration, start_run
     from tumorscope.training.run import cross_fit, final_fit, load_images
 
+    check_configuration(out, config)
     part = out / ("folds" if folds else "final")
     if part.exists() and not resume:
         raise InvalidConfiguration(f"{part} exists; go on with it by --resume, or choose another --out")
-    run = start_run(out, config, manifest)
     from tumorscope.cli.progress import counter
-
-    with counter("reading images", show=progress) as count:
-        manifest, images = load_images(
-            manifest, config.image_size, skip_unreadable=skip_unreadable, progress=count
-        )
 
     def announce(text: str) -> None:
         typer.echo(text, err=True)
+
+    with counter("reading images", show=progress) as count:
+        manifest, images = load_images(
+            manifest,
+            config.image_size,
+            skip_unreadable=skip_unreadable,
+            progress=count,
+            announce=announce,
+        )
+    # What cannot be read is no part of the data, so the folder is made only now.
+    run = start_run(out, config, manifest)
 
     if folds:
         cross_fit(run, manifest, images, progress=progress, announce=announce)

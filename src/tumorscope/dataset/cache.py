@@ -77,8 +77,8 @@ def open_cache(manifest: Manifest, size: int, progress: Progress | None = None) 
         Failed images are listed, not raised: the caller decides.
     """
     path = cache_folder() / f"{_key(manifest.records, size)}.npy"
-    if path.is_file():
-        return Cache(np.load(path, mmap_mode="r"), ())
+    if path.is_file() and (images := _existing(path, (len(manifest), size, size))) is not None:
+        return Cache(images, ())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
     failures = []
@@ -94,7 +94,7 @@ def open_cache(manifest: Manifest, size: int, progress: Progress | None = None) 
             if progress is not None:
                 progress(row + 1, len(manifest))
         images.flush()
-        del images
+        del images  # an open map would keep the file from being renamed on Windows
         if failures:
             # Not kept: the next call must find the same failures again.
             return Cache(np.load(partial), tuple(failures))
@@ -102,6 +102,15 @@ def open_cache(manifest: Manifest, size: int, progress: Progress | None = None) 
     finally:
         partial.unlink(missing_ok=True)
     return Cache(np.load(path, mmap_mode="r"), ())
+
+
+def _existing(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | None:
+    """A cache that was made before; ``None`` for a damaged one (a full disk, a power cut), to be made anew."""
+    try:
+        images: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError):
+        return None
+    return images if images.shape == shape and images.dtype == np.uint8 else None
 
 
 def _load(path: Path, size: int) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ __all__ = ["ImageRecord", "Manifest", "read_manifest"]
 
 MANIFEST_NAME = "manifest.csv"
 _REQUIRED = ("path", "label")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ def _read_csv(path: Path) -> Manifest:
             if missing:
                 raise InvalidManifest(f"{path.name} lacks the column {missing[0]!r}; needed are: path, label")
             rows = [_record(path, number, row) for number, row in enumerate(reader, start=2)]
+    except OSError as error:
+        raise MissingInput(f"{path} may not be read; check its permissions") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidManifest(
             f"{path.name} is not a CSV file in UTF-8; needed are the columns path, label"
@@ -166,9 +170,10 @@ def _read_csv(path: Path) -> Manifest:
 
 def _record(manifest: Path, number: int, row: dict[str, str]) -> ImageRecord:
     where = f"{manifest.name} line {number}"
-    label = _diagnosis(row["label"], where)
-    path = manifest.parent / row["path"]
-    sha256 = "" if not path.is_file() else (row.get("sha256") or _file_hash(path))
+    # A line with too few cells gives None for the rest.
+    label = _diagnosis(row["label"] or "", where)
+    path = manifest.parent / (row["path"] or "")
+    sha256 = "" if not path.is_file() else (_given_hash(row, where) or _file_hash(path))
     group = row.get("group") or sha256
     traced = row.get("slice_id") or (f"figshare:{row['cheng_slice']}" if row.get("cheng_slice") else "")
     # Without a traced slice a cluster of near copies is the closest there is to "the same slice".
@@ -215,6 +220,19 @@ def _diagnosis(text: str, where: str) -> Diagnosis:
         ) from None
 
 
+def _given_hash(row: dict[str, str], where: str) -> str:
+    """The hash that the manifest vouches for, so that large data sets are not read only to be hashed."""
+    text = (row.get("sha256") or "").strip().lower()
+    if text and not _SHA256.fullmatch(text):
+        raise InvalidManifest(
+            f"{where}: sha256 is {text!r}; 64 hexadecimal digits are needed, or leave it empty to have it computed"
+        )
+    return text
+
+
 def _file_hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidManifest(f"{path} may not be read; check its permissions") from error

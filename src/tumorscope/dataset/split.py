@@ -37,11 +37,16 @@ def assign_folds(manifest: Manifest, folds: int = 4, seed: int = 0) -> Manifest:
     Raises
     ------
     InvalidManifest
-        If only some rows have a fold, a group has several, or a class has fewer groups than folds.
+        If only some rows have a fold, all have the same, a group has several, or a class has fewer groups
+        than folds.
     """
     given = [row.fold for row in manifest]
     if all(fold is not None for fold in given):
         _check_undivided(manifest)
+        if len(set(given)) < 2:
+            raise InvalidManifest(
+                f"all {len(given)} rows are in fold {given[0]}; give at least two folds, or leave the column empty"
+            )
         return manifest
     if any(fold is not None for fold in given):
         raise InvalidManifest(

@@ -48,7 +48,7 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
     """
     if not (run.final / "calibration.csv").is_file():
         raise MissingInput(
-            f"{run.path} has no finished final fit; run: tumorscope train --out {run.path} --resume"
+            f"{run.path} has no finished final fit; train without --folds first, or go on by --resume"
         )
     with np.load(run.final / "embedding.npz", allow_pickle=False) as arrays:
         space = EmbeddingSpace(arrays["mean"], arrays["projection"], arrays["centres"])

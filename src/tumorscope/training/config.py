@@ -105,7 +105,9 @@ def configure(recipe: str, settings: Iterable[str] = ()) -> TrainingConfig:
         place = values
         *parents, leaf = key.split(".")
         for parent in parents:
-            place = place.setdefault(parent, {})
+            if not isinstance(place.setdefault(parent, {}), dict):
+                raise InvalidConfiguration(f"{parent} is {place[parent]!r}; set its parts, such as {key}")
+            place = place[parent]
         place[leaf] = str(value) if leaf in ("precision", "weights") else value
     try:
         return TrainingConfig.model_validate(values)
@@ -117,6 +119,8 @@ def configure(recipe: str, settings: Iterable[str] = ()) -> TrainingConfig:
 
 
 def _check_key(key: str) -> None:
+    if key == "recipe":
+        raise InvalidConfiguration("the recipe is not a setting of a recipe; choose it with --recipe")
     known = [*TrainingConfig.model_fields, *(f"augmentation.{name}" for name in Augmentation.model_fields)]
     if key not in known:
         near = difflib.get_close_matches(key, known, n=1)

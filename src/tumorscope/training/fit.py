@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +72,7 @@ def fit(
         return load_fitted(config, folder)
     _prepare_process(config)
     import lightning
-    from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+    from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 
     from tumorscope.training.history import History
 
@@ -86,14 +88,16 @@ def fit(
         train_time_interval=timedelta(seconds=config.checkpoint_seconds),
         enable_version_counter=False,
     )
-    with _quiet():
+    # On standard error, and only where that is a terminal.
+    bar = RichProgressBar(refresh_rate=5, console_kwargs={"stderr": True})
+    with _quiet(), _interruptible():
         trainer = lightning.Trainer(
             max_epochs=config.epochs,
             accelerator="auto",
             devices=1,
             precision=_precision(config),
             gradient_clip_val=config.gradient_clip,
-            callbacks=[saver, History(folder), *([TQDMProgressBar(refresh_rate=5)] if progress else [])],
+            callbacks=[saver, History(folder), *([bar] if progress else [])],
             logger=False,
             enable_progress_bar=progress,
             enable_model_summary=False,
@@ -105,8 +109,6 @@ def fit(
             val_dataloaders=DataLoader(_Watch(watch, config.batch_size), batch_size=None),
             ckpt_path=checkpoint if checkpoint.is_file() else None,
         )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     trained = module.trained.cpu().eval()
     _write_weights(trained, folder / WEIGHTS)
     checkpoint.unlink(missing_ok=True)
@@ -169,6 +171,24 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a fit as it ends anything else.
+
+    Lightning ends the process with status 1 instead, and ignores every later Ctrl-C.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        raise KeyboardInterrupt from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 class _Watch(IterableDataset[Batch]):

@@ -27,13 +27,14 @@ from typing import Any
 
 import yaml
 
-from tumorscope.core.errors import InvalidConfiguration, MissingInput
+from tumorscope.core.errors import InvalidConfiguration, InvalidManifest, MissingInput
 from tumorscope.core.files import atomic_write
+from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.training.config import TrainingConfig
 
-__all__ = ["RunFolder", "open_run", "start_run"]
+__all__ = ["RunFolder", "check_configuration", "open_run", "start_run"]
 
 _PACKAGES = (
     "tumorscope",
@@ -92,14 +93,16 @@ def start_run(path: Path, config: TrainingConfig, manifest: Manifest) -> RunFold
     ------
     InvalidConfiguration
         If the folder holds a run with another configuration or other data.
+    InvalidManifest
+        If a class has no image.
     """
-    if (path / "config.yaml").is_file():
-        run = open_run(path)
-        if run.config != config:
-            changed = [k for k in TrainingConfig.model_fields if getattr(run.config, k) != getattr(config, k)]
-            raise InvalidConfiguration(
-                f"{path} holds a run with another configuration (differs in {', '.join(changed)}); choose another --out"
-            )
+    absent = [key.value for key in CLASS_ORDER if key not in {row.label for row in manifest}]
+    if absent:
+        raise InvalidManifest(
+            f"the data has no image of {', '.join(absent)}; a classifier learns from all of {', '.join(CLASS_ORDER)}"
+        )
+    run = check_configuration(path, config)
+    if run is not None:
         if run.data()["manifest_sha256"] != manifest.digest:
             raise InvalidConfiguration(f"{path} holds a run on other data; choose another --out")
         return run
@@ -108,6 +111,25 @@ def start_run(path: Path, config: TrainingConfig, manifest: Manifest) -> RunFold
     # Last, since its presence says that the folder is a run's.
     atomic_write(path / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
     return RunFolder(path, config)
+
+
+def check_configuration(path: Path, config: TrainingConfig) -> RunFolder | None:
+    """Open the run that a folder holds, if any, and make sure that it has this configuration.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If it has another one; the message names what differs.
+    """
+    if not (path / "config.yaml").is_file():
+        return None
+    run = open_run(path)
+    changed = [k for k in TrainingConfig.model_fields if getattr(run.config, k) != getattr(config, k)]
+    if changed:
+        raise InvalidConfiguration(
+            f"{path} holds a run with another configuration (differs in {', '.join(changed)}); choose another --out"
+        )
+    return run
 
 
 def open_run(path: Path) -> RunFolder:

@@ -32,9 +32,27 @@ Announce = Callable[[str], None]
 
 
 def load_images(
-    manifest: Manifest, size: int, *, skip_unreadable: bool = False, progress: Progress | None = None
+    manifest: Manifest,
+    size: int,
+    *,
+    skip_unreadable: bool = False,
+    progress: Progress | None = None,
+    announce: Announce | None = None,
 ) -> tuple[Manifest, NDArray[np.uint8]]:
     """Open the cache of network inputs.
+
+    Parameters
+    ----------
+    manifest
+        The data set.
+    size
+        Side of the network input in pixels.
+    skip_unreadable
+        Whether to leave out what cannot be read.
+    progress
+        Called with (done, total) while images are read.
+    announce
+        Told of every image that is left out, and why.
 
     Returns
     -------
@@ -55,6 +73,9 @@ def load_images(
             f"{len(cache.failures)} of {len(manifest)} images cannot be used, the first is {first.path.name}: "
             f"{first.error}; mend or remove them, or train with --skip-unreadable"
         )
+    if announce is not None:
+        for failure in cache.failures:
+            announce(f"left out: {manifest.display_path(manifest.records[failure.row])}: {failure.error}")
     failed = {failure.row for failure in cache.failures}
     kept = [row for row in range(len(manifest)) if row not in failed]
     return manifest.subset(kept), cache.images[kept]
@@ -127,7 +148,6 @@ def final_fit(
     learnt, calibration = answer(network, images, learn), answer(network, images, calibrate)
     part = manifest.subset(learn)
     space = fit_embedding_space(learnt.embeddings, part.labels(), part.weights())
-    write_predictions(_table(manifest.subset(calibrate), calibration.logits), run.final / "calibration.csv")
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -139,6 +159,8 @@ def final_fit(
     atomic_write(run.final / "embedding.npz", buffer.getvalue())
     seen = sorted({row.sha256[:8] for row in part})
     atomic_write(run.final / "seen.txt", "\n".join(seen) + "\n")
+    # Last, since its presence says that the final fit is complete.
+    write_predictions(_table(manifest.subset(calibrate), calibration.logits), run.final / "calibration.csv")
 
 
 def _rows(manifest: Manifest, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> TrainingRows:
