@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,11 @@ def _images(size: int = 64) -> torch.Tensor:
 
 
 def _run(images: torch.Tensor, **settings: float) -> torch.Tensor:
-    return augment(images, Augmentation.model_validate(OFF | settings), torch.Generator().manual_seed(seed))
+    return _with(images, OFF | settings)
+
+
+def _with(images: torch.Tensor, settings: dict[str, Any], seed: int = 0) -> torch.Tensor:
+    return augment(images, Augmentation.model_validate(settings), torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("size", [32, 64, 160])
