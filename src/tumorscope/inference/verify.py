@@ -2,7 +2,7 @@
 
 Owns what a bundle may and may not hold: data and standard operators, one valid card, the promised input and
 outputs. A bundle is data, never code: references to other files, custom operators and local functions are
-refused. Imports the ``onnx`` package, so it is itself imported only for bundles that did not ship with the
+refused. Imports protobuf and pydantic, so it is itself imported only for bundles that did not ship with the
 package. Knows nothing of ONNX Runtime; what a graph really computes is probed by
 :mod:`tumorscope.inference.session`.
 """
@@ -10,15 +10,17 @@ package. Knows nothing of ONNX Runtime; what a graph really computes is probed b
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # stubs are not published with it
+from typing import TYPE_CHECKING
 
 from tumorscope.core.card import CARD_KEY, SCHEMA_VERSION, ModelCard
 from tumorscope.core.errors import InvalidBundle
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.inference.bundle import INPUT, OUTPUTS
+from tumorscope.inference.onnx_schema import EXTERNAL, FLOAT, UINT8, NotOnnx, data_type_name, parse_model
 from tumorscope.preprocess import PREPROCESSING
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, TensorProto, TypeProto
 
 __all__ = ["card_json", "verify"]
 
@@ -61,10 +63,10 @@ def card_json(content: bytes, name: str) -> str:
     return _card_text(_parse(content, name), name)
 
 
-def _parse(content: bytes, name: str) -> onnx.ModelProto:
+def _parse(content: bytes, name: str) -> ModelProto:
     try:
-        model = onnx.load_model_from_string(content)
-    except DecodeError as error:
+        model = parse_model(content)
+    except NotOnnx as error:
         raise InvalidBundle(f"{name}: this is not an ONNX file; give a Tumorscope bundle (.onnx)") from error
     if not model.ir_version or not model.graph.node:
         raise InvalidBundle(
@@ -73,7 +75,7 @@ def _parse(content: bytes, name: str) -> onnx.ModelProto:
     return model
 
 
-def _refuse_code(model: onnx.ModelProto, name: str) -> None:
+def _refuse_code(model: ModelProto, name: str) -> None:
     domains = {opset.domain for opset in model.opset_import}
     domains.update(node.domain for graph in _graphs(model.graph) for node in graph.node)
     if model.functions or model.training_info:
@@ -87,16 +89,16 @@ def _refuse_code(model: onnx.ModelProto, name: str) -> None:
         )
 
 
-def _refuse_external_data(model: onnx.ModelProto, name: str) -> None:
+def _refuse_external_data(model: ModelProto, name: str) -> None:
     for tensor in _tensors(model.graph):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        if tensor.data_location == EXTERNAL or tensor.external_data:
             raise InvalidBundle(
                 f"{name}: the tensor {tensor.name!r} refers to data in another file; "
                 "a bundle holds all its weights itself"
             )
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
     """The graph and every graph nested in it (branches and loop bodies)."""
     yield graph
     for node in graph.node:
@@ -106,7 +108,7 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
                     yield from _graphs(nested)
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
     for part in _graphs(graph):
         yield from part.initializer
         for sparse in part.sparse_initializer:
@@ -118,7 +120,7 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
                     yield from (sparse.values, sparse.indices)
 
 
-def _card_text(model: onnx.ModelProto, name: str) -> str:
+def _card_text(model: ModelProto, name: str) -> str:
     texts = [str(entry.value) for entry in model.metadata_props if entry.key == CARD_KEY]
     if len(texts) != 1:
         found = "no model card" if not texts else f"{len(texts)} model cards"
@@ -129,7 +131,7 @@ def _card_text(model: onnx.ModelProto, name: str) -> str:
     return texts[0]
 
 
-def _card(model: onnx.ModelProto, name: str) -> ModelCard:
+def _card(model: ModelProto, name: str) -> ModelCard:
     from pydantic import ValidationError
 
     text = _card_text(model, name)
@@ -162,7 +164,7 @@ def _card(model: onnx.ModelProto, name: str) -> ModelCard:
     return card
 
 
-def _check_input(graph: onnx.GraphProto, size: int, name: str) -> None:
+def _check_input(graph: GraphProto, size: int, name: str) -> None:
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     if [value.name for value in inputs] != [INPUT]:
@@ -170,13 +172,13 @@ def _check_input(graph: onnx.GraphProto, size: int, name: str) -> None:
         raise InvalidBundle(f"{name}: its inputs are {found}; one input {INPUT!r} is expected")
     tensor = inputs[0].type.tensor_type
     dimensions = _dimensions(tensor)
-    if tensor.elem_type != onnx.TensorProto.UINT8 or dimensions != [None, size, size]:
+    if tensor.elem_type != UINT8 or dimensions != [None, size, size]:
         raise InvalidBundle(
             f"{name}: its input is {_describe(tensor)}; uint8 [N, {size}, {size}] is expected by its card"
         )
 
 
-def _check_outputs(graph: onnx.GraphProto, name: str) -> None:
+def _check_outputs(graph: GraphProto, name: str) -> None:
     outputs = {value.name: value.type.tensor_type for value in graph.output}
     missing = [key for key in OUTPUTS if key not in outputs]
     if missing:
@@ -189,7 +191,7 @@ def _check_outputs(graph: onnx.GraphProto, name: str) -> None:
         classes = rank == 1 or key == "embedding"
         if dimensions is not None and len(dimensions) == rank:
             classes = classes or dimensions[1] in (None, _CLASSES)
-            if tensor.elem_type == onnx.TensorProto.FLOAT and classes and dimensions[0] is None:
+            if tensor.elem_type == FLOAT and classes and dimensions[0] is None:
                 continue
         raise InvalidBundle(
             f"{name}: its output {key!r} is {_describe(tensor)}; {_PROMISED[key]} is expected"
@@ -205,15 +207,15 @@ _PROMISED = {
 }
 
 
-def _dimensions(tensor: onnx.TypeProto.Tensor) -> list[int | None] | None:
+def _dimensions(tensor: TypeProto.Tensor) -> list[int | None] | None:
     """The declared shape, ``None`` for a free dimension; ``None`` where there is no shape at all."""
     if not tensor.HasField("shape"):
         return None
     return [part.dim_value if part.HasField("dim_value") else None for part in tensor.shape.dim]
 
 
-def _describe(tensor: onnx.TypeProto.Tensor) -> str:
-    kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+def _describe(tensor: TypeProto.Tensor) -> str:
+    kind = data_type_name(tensor.elem_type)
     dimensions = _dimensions(tensor)
     if dimensions is None:
         return f"{kind} without a shape"

@@ -96,9 +96,9 @@ def _decode(header: dict[str, Any], frame: bytes) -> NDArray[Any]:
         dtype = np.dtype("u1" if described["bits_per_sample"] <= 8 else "<u2")
         return np.frombuffer(values, dtype).reshape(described["height"], described["width"])
     if codec == "JPEG 2000":
-        from openjpeg.utils import decode
+        import imagecodecs
 
-        return np.asarray(decode(frame))
+        return np.asarray(imagecodecs.jpeg2k_decode(frame))
     if codec == "RLE":
         from rle.utils import decode_pixel_data
 
