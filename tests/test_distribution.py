@@ -37,7 +37,7 @@ def test_predict_from_the_installed_wheel_outside_the_checkout(wheel: Path, tmp_
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
     scripts = environment / ("Scripts" if sys.platform == "win32" else "bin")
-    install = [scripts / "python", "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)]
+    install = [str(scripts / "python"), "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(install, check=True)
     # The libraries are those of this environment; the package comes first, from the wheel.
     own = Path(
