@@ -18,6 +18,7 @@ from tumorscope.recipes.registry import Recipe
 __all__ = ["load_initial_weights"]
 
 _STEM_CHANNELS = 3
+_HUB_FILE = "model.safetensors"
 
 
 def load_initial_weights(backbone: nn.Module, recipe: Recipe, choice: str) -> str:
@@ -87,16 +88,34 @@ def _from_package(backbone: nn.Module, recipe: Recipe) -> str:
 
 def _from_hub(backbone: nn.Module, recipe: Recipe) -> str:
     import timm
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    known = timm.get_pretrained_cfg(recipe.architecture)
+    if known is None or not known.hf_hub_id:
+        raise WeightsUnavailable(f"the hub has no weights of {recipe.architecture}; {_choices(recipe)}")
+    file = {"file": _fetch(known.hf_hub_id, recipe)}
+    source = timm.create_model(
+        recipe.architecture, in_chans=1, num_classes=0, pretrained=True, pretrained_cfg_overlay=file
+    )
+    backbone.load_state_dict(source.state_dict())
+    return f"ImageNet-1k, timm {recipe.architecture}"
+
+
+def _fetch(repository: str, recipe: Recipe) -> str:
+    """Path of the weights in the hub's cache, downloaded first where they are not there."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     try:
-        source = timm.create_model(recipe.architecture, in_chans=1, num_classes=0, pretrained=True)
-    except (OSError, LocalEntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled, RuntimeError) as error:
+        cached = try_to_load_from_cache(repository, _HUB_FILE)
+        if isinstance(cached, str):
+            return cached
+        # One try: the download itself would go on trying to reach the hub for a minute.
+        get_hf_file_metadata(hf_hub_url(repository, _HUB_FILE))
+        return hf_hub_download(repository, _HUB_FILE)
+    except Exception as error:
+        # Boundary to the hub's client: what goes wrong on a network has no common base but Exception there.
         raise WeightsUnavailable(
             f"ImageNet weights of {recipe.architecture} could not be fetched from the hub; {_choices(recipe)}"
         ) from error
-    backbone.load_state_dict(source.state_dict())
-    return f"ImageNet-1k, timm {recipe.architecture}"
 
 
 def _choices(recipe: Recipe) -> str:
