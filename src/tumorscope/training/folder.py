@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -172,7 +171,6 @@ def _describe_environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "revision": _revision(),
-        "command": ["tumorscope", *sys.argv[1:]],
     }
 
 
