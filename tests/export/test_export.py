@@ -164,16 +164,6 @@ class TestFile:
         assert [name for name in names if name.encode() in content] == []
         assert re.findall(rb"/(?:home|root|tmp|usr|work|opt|var)/[\w.-]+", content) == []
 
-    def test_a_second_export_differs_only_in_its_date(self, run: RunFolder, tmp_path: Path) -> None:
-        again = export_run(run, tmp_path / "again.onnx")
-        one, other = (onnx.load(path) for path in (run.bundle, tmp_path / "again.onnx"))
-        for model in (one, other):
-            del model.metadata_props[:]
-        assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
-        first = verify(run.bundle.read_bytes(), "bundle.onnx")
-        assert again.model_copy(update={"created": first.created}) == first
-        assert [path.name for path in tmp_path.iterdir()] == ["again.onnx"]
-
 
 class TestCard:
     def test_it_says_what_the_run_was(self, card: ModelCard, run: RunFolder, tiny_run: TinyRun) -> None:

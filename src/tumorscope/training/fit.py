@@ -187,7 +187,7 @@ def _interruptible() -> Iterator[None]:
             raise
         raise KeyboardInterrupt from error
     finally:
-        if threading.current_thread() is threading.main_thread():
+        if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
 
 
