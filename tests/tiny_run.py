@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tumorscope.cli.main import run
+from tumorscope.dataset.cache import open_cache
+from tumorscope.dataset.manifest import read_manifest
 from tumorscope.synthesis.phantom import write_phantoms
 
 SIZE = 32
@@ -19,12 +23,13 @@ TINY = (
 
 @dataclass(frozen=True)
 class TinyRun:
-    """Where it lies, and how the two commands that made it ended."""
+    """Where it lies, how the two commands that made it ended, and the network inputs it was made of."""
 
     data: Path
     out: Path
     cache: Path
     statuses: tuple[int, int]
+    images: NDArray[np.uint8]
 
 
 @pytest.fixture(scope="session")
@@ -37,4 +42,5 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
         patch.setenv("TUMORSCOPE_CACHE", str(folder / "cache"))
         common = ["train", "--data", str(data), "--out", str(out), *TINY]
         statuses = run([*common, "--folds"]), run(common)
-    return TinyRun(data, out, folder / "cache", statuses)
+        images = open_cache(read_manifest(data), SIZE).images
+    return TinyRun(data, out, folder / "cache", statuses, images)

@@ -22,7 +22,7 @@ from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import read_manifest
 from tumorscope.evaluation.calibration import fit_temperature
 from tumorscope.evaluation.predictions import read_predictions
-from tumorscope.export.graph import AnswerGraph, to_onnx
+from tumorscope.export.graph import AnswerGraph
 from tumorscope.export.onnx import export_run
 from tumorscope.export.parity import check_parity, parity_images
 from tumorscope.inference.bundle import OUTPUTS, BundleBytes
@@ -191,7 +191,7 @@ class TestCard:
         calibration = read_predictions(run.final / "calibration.csv")
         expected = fit_temperature(calibration.logits, calibration.labels, calibration.weights)
         assert card.temperature == pytest.approx(expected)
-        (images,) = [np.load(path) for path in tiny_run.cache.iterdir()]
+        images = tiny_run.images
         rows = {row.sha256: k for k, row in enumerate(read_manifest(tiny_run.data))}
         kept_back = images[[rows[digest] for digest in calibration.hashes or ()]]
         outputs = _answers(session, kept_back)
@@ -227,13 +227,13 @@ class TestParity:
     def test_a_failed_export_writes_nothing_and_keeps_the_old_bundle(
         self, run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The fault is put where it would arise: between the network and the graph that is written."""
+        """The graph that is written is another network's: the fault that the check is there for."""
+        other = run.bundle.read_bytes()
 
         def faulty(graph: AnswerGraph, size: int) -> bytes:
-            content = to_onnx(graph, size)
             with torch.no_grad():
                 graph.network.bias[2] += 0.01
-            return content
+            return other
 
         monkeypatch.setattr("tumorscope.export.onnx.to_onnx", faulty)
         old = tmp_path / "old.onnx"
@@ -266,7 +266,7 @@ def test_out_of_fold_answers_are_those_of_the_fold_models(run: RunFolder, tiny_r
     """Each image is answered by the network that did not learn from its fold."""
     table = read_predictions(run.predictions)
     manifest = read_manifest(tiny_run.data)
-    (images,) = [np.load(path) for path in tiny_run.cache.iterdir()]
+    images = tiny_run.images
     folds = np.array([row.fold for row in manifest])
     for number in (1, 3):
         rows: NDArray[Any] = np.flatnonzero(folds == number)
