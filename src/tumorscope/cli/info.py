@@ -101,7 +101,7 @@ def _data(card: ModelCard) -> Iterator[RenderableType]:
     from rich.text import Text
 
     data = card.data
-    yield Text("\nTrained on", style="bold")
+    yield Text("\nData", style="bold")
     yield _facts(
         (
             "Images",
@@ -109,7 +109,10 @@ def _data(card: ModelCard) -> Iterator[RenderableType]:
         ),
         ("By class", _listed(data.images_by_class)),
         ("Sources", _listed(data.sources)),
-        ("Calibrated on", f"{data.calibration_images:,} images of {data.calibration_groups:,} other groups"),
+        (
+            "Calibration",
+            f"{data.calibration_images:,} of these images, {data.calibration_groups:,} groups, kept back",
+        ),
         ("Protocol", data.protocol),
         ("Licence", data.licence),
         ("Manifest", f"SHA-256 {data.manifest_sha256}"),

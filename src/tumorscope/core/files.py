@@ -5,12 +5,13 @@ Owns the one way this project replaces a file: temporary file beside it, fsync, 
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 __all__ = ["atomic_stream", "atomic_write"]
 
@@ -25,20 +26,8 @@ def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
     content
         Bytes, or text written as UTF-8 with the line ends it has.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(_default_mode())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with _replaced(path) as stream:
+        stream.write(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -47,11 +36,21 @@ def atomic_stream(path: str | os.PathLike[str]) -> Iterator[TextIO]:
 
     For what is too long to hold in memory; :func:`atomic_write` otherwise. Line ends are written as they are.
     """
+    with _replaced(path) as stream:
+        text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+        yield text
+        text.flush()
+        text.detach()
+
+
+@contextmanager
+def _replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A temporary file beside ``path`` that takes its place at the end, or leaves no trace after an error."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
