@@ -91,9 +91,11 @@ class TestWhatARunLeaves:
     def test_the_calibration_part_shares_no_group_with_what_was_learnt(self, tiny_run: TinyRun) -> None:
         manifest = read_manifest(tiny_run.data)
         kept_back = set(read_predictions(tiny_run.out / "final" / "calibration.csv").groups.tolist())
-        seen = set((tiny_run.out / "final" / "seen.txt").read_text().split())
-        for row in manifest:
-            assert (row.sha256[:8] in seen) == (row.group not in kept_back)
+        learnt = [row for row in manifest if row.group not in kept_back]
+        assert 0 < len(learnt) < len(manifest)
+        # Thresholds were set on the calibration part, so it may no more be tested on than the rest.
+        seen = (tiny_run.out / "final" / "seen.txt").read_text().split()
+        assert seen == sorted({row.sha256[:8] for row in manifest})
         assert {row.label for row in manifest if row.group in kept_back} == set(CLASS_ORDER)
 
     def test_configuration_data_and_history_are_recorded(self, tiny_run: TinyRun) -> None:
@@ -246,7 +248,10 @@ class TestResume:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        try:
+            output, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
         assert process.returncode == 130, errors
         assert output == ""
         assert "Traceback" not in errors

@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +73,7 @@ def fit(
     from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 
     from tumorscope.training.history import History
+    from tumorscope.training.interrupt import interruptible
 
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / CHECKPOINT
@@ -90,14 +89,14 @@ def fit(
     )
     # On standard error, and only where that is a terminal.
     bar = RichProgressBar(refresh_rate=5, console_kwargs={"stderr": True})
-    with _quiet(), _interruptible():
+    with _quiet(), interruptible() as interruption:
         trainer = lightning.Trainer(
             max_epochs=config.epochs,
             accelerator="auto",
             devices=1,
             precision=_precision(config),
             gradient_clip_val=config.gradient_clip,
-            callbacks=[saver, History(folder), *([bar] if progress else [])],
+            callbacks=[saver, History(folder), interruption, *([bar] if progress else [])],
             logger=False,
             enable_progress_bar=progress,
             enable_model_summary=False,
@@ -171,24 +170,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a fit as it ends anything else.
-
-    Lightning ends the process with status 1 instead, and ignores every later Ctrl-C.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as error:
-        if not isinstance(error.__context__, KeyboardInterrupt):
-            raise
-        raise KeyboardInterrupt from error
-    finally:
-        if handler is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)
 
 
 class _Watch(IterableDataset[Batch]):

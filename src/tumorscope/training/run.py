@@ -157,7 +157,8 @@ def final_fit(
         calibration_novelty=space.distance(calibration.embeddings),
     )
     atomic_write(run.final / "embedding.npz", buffer.getvalue())
-    seen = sorted({row.sha256[:8] for row in part})
+    # Those of the calibration part too: temperature and thresholds were set on them.
+    seen = sorted({row.sha256[:8] for row in manifest})
     atomic_write(run.final / "seen.txt", "\n".join(seen) + "\n")
     # Last, since its presence says that the final fit is complete.
     write_predictions(_table(manifest.subset(calibrate), calibration.logits), run.final / "calibration.csv")
