@@ -59,7 +59,7 @@ class DataProvenance(_Record):
     sources: dict[str, int]
     licence: str
     image_sha256_prefixes: tuple[str, ...] = Field(
-        description="First 8 hex digits of the SHA-256 of every image seen in training, sorted."
+        description="First 8 hex digits of the SHA-256 of every image of the fit and its calibration, sorted."
     )
 
 
