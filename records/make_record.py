@@ -31,11 +31,9 @@ DECIMALS = 5
 
 
 def numbered(names: NDArray[np.str_], prefix: str) -> NDArray[np.str_]:
-    """Replace each distinct name by a number in order of first appearance."""
-    _, first, position = np.unique(names, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return np.array([f"{prefix}{rank[place]:04d}" for place in position])
+    """Replace each distinct name by its number in sorted order, which leaves the resampled intervals as they are."""
+    _, position = np.unique(names, return_inverse=True)
+    return np.array([f"{prefix}{place:04d}" for place in position])
 
 
 def anonymous(table: PredictionTable) -> PredictionTable:

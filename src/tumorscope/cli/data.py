@@ -12,7 +12,9 @@ import typer
 
 __all__ = ["app", "phantom"]
 
-app = typer.Typer(name="data", help="Make and look after data sets.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, name="data", help="Make and look after data sets.", no_args_is_help=True
+)
 
 
 @app.callback()
