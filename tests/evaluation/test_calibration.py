@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluation_cases import made_table
 from numpy.typing import NDArray
 
+from evaluation_cases import made_table
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.evaluation.calibration import TEMPERATURE_RANGE, cross_fitted_temperatures, fit_temperature
 from tumorscope.evaluation.metrics import losses, softmax

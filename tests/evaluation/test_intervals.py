@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_cases import made_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from evaluation_cases import made_table
 from tumorscope.core.card import Figure
 from tumorscope.evaluation.intervals import figures
 from tumorscope.evaluation.metrics import confusion, losses, rates

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluation_cases import made_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
+from evaluation_cases import made_table
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.evaluation.metrics import confusion, losses, rates, softmax
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_cases import made_table
 
+from evaluation_cases import made_table
 from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.evaluation.predictions import (
     COLUMNS,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_cases import made_table
 
+from evaluation_cases import made_table
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.evaluation.calibration import cross_fitted_temperatures
