@@ -114,7 +114,7 @@ def _options() -> argparse.Namespace:
     add("--image", type=Path, help="the file; a drawn 512 x 512 PNG if left out")
     add("--model", type=Path, help="the bundle; the one that ships with tumorscope if left out")
     add("--threads", type=int, default=2)
-    add("--rounds", type=int, default=300)
+    add("--rounds", type=int, default=1000)
     add(
         "--with-keras", action="store_true", help="time the peer too; its environment is made and thrown away"
     )

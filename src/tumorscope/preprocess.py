@@ -93,12 +93,10 @@ def preprocess(image: Slice | NDArray[Any], size: int, frame: HeadFrame | None =
     """
     pixels = image.pixels if isinstance(image, Slice) else image
     frame = frame or find_head(pixels)
-    box = pixels[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
     row, column = frame.offset
-    square = np.zeros((frame.side, frame.side), dtype=np.uint8)
-    square[row : row + frame.height, column : column + frame.width] = _to_bytes(box, frame.low, frame.high)
-    resized = Image.fromarray(square).resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+    square = Image.new("L", (frame.side, frame.side))
+    square.paste(_head(pixels, frame), (column, row))
+    return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def find_head(pixels: NDArray[Any]) -> HeadFrame:
@@ -202,11 +200,14 @@ def _extent(profile: NDArray[np.int64]) -> tuple[int, int]:
     return int(rows[0]), int(rows[-1] - rows[0] + 1)
 
 
-def _to_bytes(box: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    if box.dtype == np.uint8:
-        table = _stretch(np.arange(256), low, high)
-        return np.asarray(Image.fromarray(box).point(table.tolist()))
-    return _stretch(box, low, high)
+def _head(pixels: NDArray[Any], frame: HeadFrame) -> Image.Image:
+    """The head alone, its range stretched to 0..255, as an 8-bit gray image."""
+    right, bottom = frame.left + frame.width, frame.top + frame.height
+    if pixels.dtype == np.uint8:
+        table = _stretch(np.arange(256), frame.low, frame.high).tolist()
+        return Image.fromarray(pixels).crop((frame.left, frame.top, right, bottom)).point(table)
+    box = pixels[frame.top : bottom, frame.left : right]
+    return Image.fromarray(_stretch(box, frame.low, frame.high))
 
 
 def _stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:

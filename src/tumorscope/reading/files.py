@@ -5,6 +5,7 @@ Owns the translation of the operating system's refusals into this project's erro
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tumorscope.core.errors import EmptyInput, MissingInput, UnreadableImage
@@ -36,7 +37,9 @@ def read_bytes(path: Path, name: str) -> bytes:
     """
     try:
         with path.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
+            # Asked for its size and not for the limit: Python sets aside as much memory as it is asked for.
+            size = os.fstat(stream.fileno()).st_size
+            content = stream.read(min(size or MAX_FILE_BYTES, MAX_FILE_BYTES) + 1)
     except OSError as error:
         raise as_input_error(error, name) from error
     if not content:
