@@ -50,7 +50,7 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     shutil.copytree(RECORD, tmp_path / "records" / RECORD.name)
     (tmp_path / "study").mkdir()
-    shutil.copy(ROOT / "examples" / "synthetic-glioma-axial.png", tmp_path / "scan.png")
+    shutil.copy(ROOT / "examples" / "synthetic-meningioma-axial.png", tmp_path / "scan.png")
     shutil.copy(ROOT / "examples" / "synthetic-glioma-axial.dcm", tmp_path / "study")
     shutil.copy(ROOT / "examples" / "healthy-volume.nii.gz", tmp_path / "head.nii.gz")
     return tmp_path
@@ -60,13 +60,13 @@ def test_the_two_commands_do_the_set_up() -> None:
     first, second = (line for line in README.splitlines() if line.startswith("python3 -m venv"))
     assert first.split(" && ")[1:] == [
         ".venv/bin/pip install .",
-        ".venv/bin/tumorscope predict examples/synthetic-glioma-axial.png",
+        ".venv/bin/tumorscope predict examples/synthetic-meningioma-axial.png",
     ]
     assert second.split(" && ")[1:] == [".venv/bin/pip install '.[dev]'", ".venv/bin/pytest"]
 
 
 def test_first_command_prints_what_the_readme_shows(checkout: Path) -> None:
-    result = run(["predict", "examples/synthetic-glioma-axial.png"], checkout)
+    result = run(["predict", "examples/synthetic-meningioma-axial.png"], checkout)
     assert [line.rstrip() for line in result.stdout.strip().splitlines()] == blocks("text")[
         0
     ].strip().splitlines()
