@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.errors import TumorscopeError
+from tumorscope.core.optional import require
 from tumorscope.dataset.manifest import ImageRecord, Manifest
 from tumorscope.preprocess import PREPROCESSING, preprocess
 
@@ -54,9 +55,8 @@ def cache_folder() -> Path:
     named = os.environ.get("TUMORSCOPE_CACHE")
     if named:
         return Path(named)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("tumorscope", appauthor=False)
+    folders = require("platformdirs", extra="train", purpose="keeping a cache in the user's folder")
+    return Path(folders.user_cache_path("tumorscope", appauthor=False))
 
 
 def open_cache(manifest: Manifest, size: int, progress: Progress | None = None) -> Cache:

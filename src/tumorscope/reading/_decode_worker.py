@@ -100,11 +100,11 @@ def _decode(header: dict[str, Any], frame: bytes) -> NDArray[Any]:
 
         return np.asarray(imagecodecs.jpeg2k_decode(frame))
     if codec == "RLE":
-        from rle.utils import decode_pixel_data
+        import imagecodecs
 
-        rows, columns, bits = header["rows"], header["columns"], header["bits_allocated"]
-        values = decode_pixel_data(frame, version=2, rows=rows, columns=columns, bits_allocated=bits)
-        return np.frombuffer(values, np.dtype(f"<u{bits // 8}")).reshape(rows, columns)
+        cell = np.dtype(f"<u{header['bits_allocated'] // 8}")
+        values = imagecodecs.dicomrle_decode(frame, dtype=cell)
+        return np.frombuffer(values, cell).reshape(header["rows"], header["columns"])
     raise ValueError
 
 
