@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from bundle_factory import make_card
 from tumorscope.core import errors
 from tumorscope.core.card import ModelCard
-from tumorscope.core.errors import MissingDependency, MissingInput, TumorscopeError
+from tumorscope.core.errors import InvalidConfiguration, MissingDependency, MissingInput, TumorscopeError
 from tumorscope.core.files import atomic_stream, atomic_write
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.core.optional import require
@@ -61,9 +61,15 @@ class TestFiles:
         target = tmp_path / "answers"
         target.mkdir()
         (target / "kept").touch()
-        with pytest.raises(OSError):  # noqa: PT011 - a file cannot replace a folder; the errno differs by system
+        with pytest.raises(InvalidConfiguration, match="answers cannot be written: it is a folder"):
             atomic_write(target, b"x")
         assert [path.name for path in tmp_path.iterdir()] == ["answers"]
+
+    def test_a_file_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "scan.png").touch()
+        for target in (tmp_path / "scan.png" / "x", tmp_path / "scan.png" / "deeper" / "x"):
+            with pytest.raises(InvalidConfiguration, match=r"scan\.png is not a folder"):
+                atomic_write(target, b"x")
 
     def test_a_stream_takes_its_name_only_at_the_end(self, tmp_path: Path) -> None:
         target = tmp_path / "answers.jsonl"

@@ -77,6 +77,7 @@ def evaluate(
     """  # noqa: D301 - the help needs the character itself, not two of them
     command = _command(protocol, model, data)
     failures: Failures = ()
+    target = _target(out, model if protocol is ProtocolName.PATIENT_WISE else None)
     if protocol is ProtocolName.PATIENT_WISE:
         from tumorscope.evaluation.predictions import read_predictions
         from tumorscope.evaluation.protocol import patient_wise
@@ -84,7 +85,6 @@ def evaluate(
         run = _run_folder(model, data)
         table, name = read_predictions(run), run.name
         measured = patient_wise(table, command)
-        out = out or run
     else:
         from tumorscope.evaluation.protocol import external
 
@@ -93,11 +93,9 @@ def evaluate(
         measured = external(table, command, temperature=temperature)
     result = _document(measured, table, name, failures)
     text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    if out is not None:
+    if target is not None:
         from tumorscope.core.files import atomic_write
-        from tumorscope.evaluation.document import EVALUATION_NAME
 
-        target = out if out.suffix == ".json" and not out.is_dir() else out / EVALUATION_NAME
         atomic_write(target, text)
         typer.echo(f"written to {target}", err=True)
     if form is Format.JSON:
@@ -118,6 +116,20 @@ def _command(protocol: ProtocolName, model: Path | None, data: Path | None) -> s
     if data is not None:
         words += ["--data", data.as_posix()]
     return shlex.join(words)
+
+
+def _target(out: Path | None, run: Path | None) -> Path | None:
+    """The file to write, checked before the work: what was asked for, else in the run's folder, else none."""
+    from tumorscope.core.files import check_writable
+    from tumorscope.evaluation.document import EVALUATION_NAME
+
+    place = out or run
+    if place is None:
+        return None
+    target = place if place.suffix == ".json" and not place.is_dir() else place / EVALUATION_NAME
+    if out is not None:
+        check_writable(target)
+    return target
 
 
 def _run_folder(model: Path | None, data: Path | None) -> Path:

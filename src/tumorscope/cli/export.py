@@ -23,6 +23,7 @@ def export(
       tumorscope export runs/first
       tumorscope export runs/first --out first.onnx
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
+    from tumorscope.core.files import check_writable
     from tumorscope.core.optional import require
 
     require("torch", extra="train", purpose="exporting")
@@ -30,5 +31,7 @@ def export(
     from tumorscope.training.folder import open_run
 
     folder = open_run(run)
+    check_writable(out or folder.bundle)
+    typer.echo("exporting the graph and checking it against torch (about 15 seconds)", err=True)
     card = export_run(folder, out)
     typer.echo(f"bundle: {out or folder.bundle} ({card.name} {card.version})")

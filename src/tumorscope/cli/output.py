@@ -15,7 +15,6 @@ from typing import TextIO
 
 from tumorscope.cli.table import Table
 from tumorscope.cli.text import complain, encodable
-from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.files import atomic_stream
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import Prediction
@@ -66,13 +65,8 @@ def opened(output: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    try:
-        with atomic_stream(output) as stream:
-            yield stream
-    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-        raise InvalidConfiguration(
-            f"--output {output}: the file cannot be written ({error.strerror}); choose another place"
-        ) from error
+    with atomic_stream(output) as stream:
+        yield stream
 
 
 @contextmanager

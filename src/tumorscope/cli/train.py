@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,7 @@ def train(
       tumorscope train --data manifest.csv --out runs/first --folds --resume
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.core.errors import InvalidConfiguration
+    from tumorscope.core.files import check_writable
     from tumorscope.core.optional import require
     from tumorscope.dataset.manifest import read_manifest
 
@@ -53,6 +55,8 @@ def train(
     from tumorscope.training.config import configure
 
     config = configure(recipe, settings)
+    _check_weights(config.weights)
+    check_writable(out / "config.yaml")
     manifest = read_manifest(data)
 
     from tumorscope.training.folder import check_configuration, start_run
@@ -63,6 +67,8 @@ def train(
     if part.exists() and not resume:
         raise InvalidConfiguration(f"{part} exists; go on with it by --resume, or choose another --out")
     from tumorscope.cli.progress import counter
+
+    progress = progress and sys.stderr.isatty()
 
     def announce(text: str) -> None:
         typer.echo(text, err=True)
@@ -86,5 +92,16 @@ def train(
         final_fit(run, manifest, images, progress=progress, announce=announce)
         from tumorscope.export.onnx import export_run
 
+        announce("exporting the graph and checking it against torch (about 15 seconds)")
         export_run(run)
         typer.echo(f"bundle: {run.bundle}")
+
+
+def _check_weights(choice: str) -> None:
+    """Find a mistyped path before anything is written."""
+    from tumorscope.core.errors import MissingInput
+
+    if choice not in ("auto", "hub", "package") and not Path(choice).is_file():
+        raise MissingInput(
+            f"the weights file {choice} does not exist; give a .safetensors file, or one of auto, hub, package"
+        )

@@ -126,8 +126,9 @@ def _explain(error: Any) -> int:
     """Turn click's complaint into this project's, or show the help that a bare group asks for."""
     text = str(error.format_message())
     context = getattr(error, "ctx", None)
-    if "\n" in text:
+    if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(text, err=True)
         return int(error.exit_code)
+    text = " ".join(text.split())
     hint = "" if context is None else f"; see '{context.command_path} --help'"
     raise InvalidConfiguration(text.rstrip(".") + hint)

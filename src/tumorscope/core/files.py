@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-__all__ = ["atomic_stream", "atomic_write"]
+from tumorscope.core.errors import InvalidConfiguration
+
+__all__ = ["atomic_stream", "atomic_write", "check_writable"]
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
@@ -43,12 +45,42 @@ def atomic_stream(path: str | os.PathLike[str]) -> Iterator[TextIO]:
         text.detach()
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Make sure, before long work, that a file could be written.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If ``path`` is a folder, or what should be its folder is a file or may not be written to.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise _unwritable(target, "it is a folder")
+    place = target.parent
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise _unwritable(target, f"{place} is not a folder")
+    if not os.access(place, os.W_OK):
+        raise _unwritable(target, f"no permission to write in {place}")
+
+
+def _unwritable(target: Path, reason: str) -> InvalidConfiguration:
+    return InvalidConfiguration(
+        f"{target} cannot be written: {reason}; name a file in a folder that can be written to"
+    )
+
+
 @contextmanager
 def _replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A temporary file beside ``path`` that takes its place at the end, or leaves no trace after an error."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    check_writable(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise _unwritable(target, error.strerror or type(error).__name__) from error
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield stream

@@ -37,5 +37,5 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
             raise
         raise MissingDependency(
             f"{purpose} needs the package {error.name!r}, which is not installed; "
-            f"install it with: pip install 'tumorscope[{extra}]'"
+            f"install it with: pip install 'tumorscope[{extra}]', in a checkout: pip install '.[{extra}]'"
         ) from error

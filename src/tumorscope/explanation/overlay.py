@@ -70,7 +70,7 @@ def overlay(image: Slice, prediction: Prediction, diagnosis: Diagnosis | None = 
     scaled, peak = strength(evidence_for(prediction, shown))
     picture = Image.fromarray(_blend(_gray(image), scaled))
     probability = float(prediction.probabilities[shown.position])
-    title = f"evidence for {shown.label} (probability {probability:.2f})"
+    title = f"{prediction.verdict}: evidence for {shown.label} (probability {probability:.2f})"
     return _with_legend(picture, title, f"{peak:.3g}" if peak else "none", prediction.model)
 
 

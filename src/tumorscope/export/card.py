@@ -36,8 +36,9 @@ _INTENDED_USE = (
 )
 _LIMITS = (
     "Knows four answers only; metastases, haemorrhage, multiple sclerosis and every other finding are outside them.",
-    "A single slice is read; a whole series is summed up by an experimental rule.",
-    "Prediction sets and the novelty limit were set on slices like those of training and promise nothing elsewhere.",
+    "A single slice is read; the experimental line for a series tends to find a tumour somewhere in a healthy head.",
+    "Prediction sets and the novelty limit were set on slices like those of training and promise nothing elsewhere; "
+    "many images that are no brain MRI pass the limit.",
 )
 # What the makers of this data set could not give: true of every model that learns from it.
 _KAGGLE_SOURCES = ("figshare", "sartaj-or-br35h")
@@ -76,7 +77,7 @@ def write_card(
     out_of_fold = read_predictions(run.predictions) if run.predictions.is_file() else None
     seen = tuple((run.final / "seen.txt").read_text(encoding="ascii").split())
     return ModelCard(
-        name=run.config.recipe,
+        name=run.path.resolve().name,
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         class_order=tuple(key.value for key in CLASS_ORDER),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
-from tumorscope.core.prediction import Prediction, SeriesPrediction
+from tumorscope.core.prediction import Prediction, SeriesPrediction, Verdict
 from tumorscope.inference.record import Answer
 
 __all__ = ["WINDOW", "best_window", "with_series"]
@@ -101,7 +101,12 @@ def _conclude(members: Sequence[Prediction], positions: Sequence[int]) -> Iterat
     frames = [member.origin.frame for member in members]
     if all(member.origin.path == first.origin.path for member in members) and frames == sorted(set(frames)):
         positions = frames  # a volume whose frames run in series order: its own count, blank slices included
-    mean, window = best_window(np.stack([member.probabilities for member in members]), positions)
+    # A rejected slice says nothing, so no window rests on it where others were answered.
+    kept = [i for i, member in enumerate(members) if member.verdict is not Verdict.REJECTED] or range(
+        len(members)
+    )
+    probabilities = np.stack([members[i].probabilities for i in kept])
+    mean, window = best_window(probabilities, [positions[i] for i in kept])
     yield SeriesPrediction(
         probabilities=mean,
         window=window,
