@@ -306,7 +306,7 @@ class TestExport:
     ) -> None:
         out = tmp_path / "deep" / "again.onnx"
         assert run(["export", str(tiny_run.out), "--out", str(out)]) == 0
-        assert capsys.readouterr().out.startswith(f"bundle: {out} (efficientnet-lite0 ")
+        assert capsys.readouterr().out.startswith(f"bundle: {out} ({tiny_run.out.name} ")
         assert [path.name for path in out.parent.iterdir()] == ["again.onnx"]
         first, again = tiny_run.out / "bundle.onnx", out
         cards = [verify(path.read_bytes(), path.name) for path in (first, again)]
