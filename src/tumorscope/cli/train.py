@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from tumorscope.recipes.registry import RECIPES
+
 __all__ = ["train"]
 
 
@@ -15,11 +17,13 @@ def train(
     data: Annotated[Path, typer.Option(help="A manifest (CSV), or a folder with one sub-folder per class.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; made where it does not exist.")],
     recipe: Annotated[
-        str, typer.Option(help="What to train; see the list in the documentation.")
+        str, typer.Option(help=f"What to train; recipes are {', '.join(RECIPES)}.")
     ] = "efficientnet-lite0",
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting, see docs/training.md; may be repeated."
+        ),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Initial weights: auto, hub, package, or a .safetensors file.")
@@ -45,56 +49,58 @@ def train(
       tumorscope train --data manifest.csv --out runs/first --folds --set epochs=8
       tumorscope train --data manifest.csv --out runs/first --folds --resume
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
-    from tumorscope.core.errors import InvalidConfiguration
-    from tumorscope.core.files import check_writable
+    from tumorscope.cli.progress import counter
     from tumorscope.core.optional import require
     from tumorscope.dataset.manifest import read_manifest
-
-    settings = [*(settings or []), *([f"weights={weights}"] if weights else [])]
-    require("torch", extra="train", purpose="training")
     from tumorscope.training.config import configure
 
-    config = configure(recipe, settings)
+    # Whatever can be wrong in the command is found before torch is imported and before anything is written.
+    config = configure(recipe, [*(settings or []), *([f"weights={weights}"] if weights else [])])
     _check_weights(config.weights)
-    check_writable(out / "config.yaml")
+    _check_part(out, out / ("folds" if folds else "final"), resume=resume)
     manifest = read_manifest(data)
-
+    require("torch", extra="train", purpose="training")
     from tumorscope.training.folder import check_configuration, start_run
     from tumorscope.training.run import cross_fit, final_fit, load_images
 
     check_configuration(out, config)
-    part = out / ("folds" if folds else "final")
-    if part.exists() and not resume:
-        raise InvalidConfiguration(f"{part} exists; go on with it by --resume, or choose another --out")
-    from tumorscope.cli.progress import counter
-
     progress = progress and sys.stderr.isatty()
-
-    def announce(text: str) -> None:
-        typer.echo(text, err=True)
-
     with counter("reading images", show=progress) as count:
         manifest, images = load_images(
-            manifest,
-            config.image_size,
-            skip_unreadable=skip_unreadable,
-            progress=count,
-            announce=announce,
+            manifest, config.image_size, skip_unreadable=skip_unreadable, progress=count, announce=_announce
         )
     # What cannot be read is no part of the data, so the folder is made only now.
     run = start_run(out, config, manifest)
 
+    fit_part = cross_fit if folds else final_fit
+    try:
+        fit_part(run, manifest, images, progress=progress, announce=_announce)
+    except KeyboardInterrupt:
+        _announce("go on with the same command and --resume")
+        raise
     if folds:
-        cross_fit(run, manifest, images, progress=progress, announce=announce)
         typer.echo(f"out-of-fold answers: {run.predictions}")
         typer.echo(f"measure them with: tumorscope evaluate --model {run.path} --protocol patient-wise")
-    else:
-        final_fit(run, manifest, images, progress=progress, announce=announce)
-        from tumorscope.export.onnx import export_run
+        return
+    from tumorscope.export.onnx import export_run
 
-        announce("exporting the graph and checking it against torch (about 15 seconds)")
-        export_run(run)
-        typer.echo(f"bundle: {run.bundle}")
+    _announce("exporting the graph and checking it against torch (about 15 seconds)")
+    export_run(run)
+    typer.echo(f"bundle: {run.bundle}")
+
+
+def _announce(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _check_part(out: Path, part: Path, *, resume: bool) -> None:
+    """Neither overwrite what was trained before nor find out at the end that nothing can be written."""
+    from tumorscope.core.errors import InvalidConfiguration
+    from tumorscope.core.files import check_writable
+
+    check_writable(out / "config.yaml")
+    if part.exists() and not resume:
+        raise InvalidConfiguration(f"{part} exists; go on with it by --resume, or choose another --out")
 
 
 def _check_weights(choice: str) -> None:
