@@ -196,12 +196,13 @@ def _document(measured: Measured, table: PredictionTable, name: str, failures: F
 def _show(result: dict[str, Any]) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=False)
-    console.print(f"[bold]{result['model']}[/bold], protocol [bold]{result['protocol']}[/bold]")
+    # Names of models and paths are text, not markup.
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console.print(f"{result['model']}, protocol {result['protocol']}", style="bold")
     console.print(result["protocol_meaning"])
     console.print(
-        f"{result['images']} images of {result['slices']} slices (copies count once) in {result['groups']} "
-        f"groups, {result['patients']} of them real patients"
+        f"{result['images']:,} images of {result['slices']:,} slices (copies count once) in "
+        f"{result['groups']:,} groups, {result['patients']:,} of them real patients"
     )
     console.print(_figure_table(result))
     console.print(_class_table(result))
@@ -247,14 +248,14 @@ def _class_table(result: dict[str, Any]) -> Table:
     for key in result["class_order"]:
         figures = [result["figures"].get(f"{kind}_{key}") for kind in ("sensitivity", "specificity")]
         cells = ["{} ({})".format(*_interval(figure)) if figure else "-" for figure in figures]
-        table.add_row(key, str(result["images_by_class"][key]), *cells)
+        table.add_row(key, f"{result['images_by_class'][key]:,}", *cells)
     return table
 
 
 def _confusion_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    title = f"Confusion in slices, {result['protocol']} (rows: truth)"
+    title = f"Confusion in slices, {result['protocol']} (rows: truth; a copy counts as part of a slice)"
     table = Table(title=title, title_justify="left")
     table.add_column("truth \\ answer")
     for key in result["class_order"]:

@@ -89,10 +89,9 @@ def _page(card: ModelCard) -> Iterator[RenderableType]:
         yield from _evaluation(measured)
     yield from _thresholds(card)
     yield Text("\nIntended use", style="bold")
-    yield Text(f"  {card.intended_use}")
+    yield _indented(card.intended_use)
     yield Text("\nLimits", style="bold")
-    for limit in card.limits:
-        yield Text(f"  - {limit}")
+    yield _facts(*(("-", limit) for limit in card.limits))
     yield Text("\nLicences and versions", style="bold")
     yield _facts(*card.licences.items(), *card.versions.items())
 
@@ -124,8 +123,8 @@ def _evaluation(measured: Measured) -> Iterator[RenderableType]:
     from rich.text import Text
 
     yield Text(f"\nMeasured: {measured.protocol}", style="bold")
-    yield Text(
-        f"  n = {measured.slices:,} slices ({measured.images:,} images) in {measured.groups:,} groups, "
+    yield _indented(
+        f"n = {measured.slices:,} slices ({measured.images:,} images) in {measured.groups:,} groups, "
         f"{measured.patients:,} of them known patients; 95 % intervals over groups"
     )
     table = Table(box=None, padding=(0, 2))
@@ -134,7 +133,7 @@ def _evaluation(measured: Measured) -> Iterator[RenderableType]:
     for name, figure in measured.figures.items():
         table.add_row(Text(name), f"{figure.value:.3f}", f"{figure.low:.3f} to {figure.high:.3f}")
     yield table
-    yield Text(f"  made by: {measured.command}")
+    yield _indented(f"made by: {measured.command}")
 
 
 def _thresholds(card: ModelCard) -> Iterator[RenderableType]:
@@ -163,6 +162,13 @@ def _quantiles(card: ModelCard, key: str) -> str:
 
 def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _indented(text: str) -> RenderableType:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return Padding(Text(text), (0, 0, 0, 2), expand=False)
 
 
 def _facts(*rows: tuple[str, str]) -> RenderableType:
