@@ -154,13 +154,10 @@ def _answers(
 ) -> tuple[Scored, str, float]:
     """A bundle's answers to the labelled images, its name and its temperature."""
     from tumorscope.cli.progress import counter
-    from tumorscope.core.card import ModelCard
     from tumorscope.core.errors import InvalidConfiguration
     from tumorscope.dataset.manifest import read_manifest
     from tumorscope.evaluation.scoring import refuse_trained_on, score
-    from tumorscope.inference.bundle import read_bundle
-    from tumorscope.inference.session import Session
-    from tumorscope.inference.verify import card_json
+    from tumorscope.inference.classifier import load
 
     if data is None:
         raise InvalidConfiguration("the protocol external needs labelled images: --data MANIFEST or FOLDER")
@@ -168,20 +165,19 @@ def _answers(
         raise InvalidConfiguration(
             f"{model} is a folder; the protocol external tests one bundle: give its .onnx file as --model"
         )
-    bundle = read_bundle(model)
-    card = ModelCard.model_validate_json(card_json(bundle.content, bundle.name))
+    classifier = load(model)
+    card, name = classifier.card, classifier.facts.label
     manifest = read_manifest(data)
-    refuse_trained_on(manifest, card.data.image_sha256_prefixes, f"{card.name} {card.version}")
-    session = Session(bundle)
+    refuse_trained_on(manifest, card.data.image_sha256_prefixes, name)
     with counter("images", show=progress) as count:
         scored = score(
             manifest,
             card.input_size,
-            lambda images: session.run(images, ("logits",))[0],
+            lambda images: classifier.session.run(images, ("logits",))[0],
             batch_size=batch_size,
             progress=count,
         )
-    return scored, f"{card.name} {card.version}", card.temperature
+    return scored, name, card.temperature
 
 
 def _document(measured: Measured, table: PredictionTable, name: str, failures: Failures) -> dict[str, Any]:

@@ -52,11 +52,12 @@ def train(
     from tumorscope.cli.progress import counter
     from tumorscope.core.optional import require
     from tumorscope.dataset.manifest import read_manifest
+    from tumorscope.recipes.weights import weights_file
     from tumorscope.training.config import configure
 
     # Whatever can be wrong in the command is found before torch is imported and before anything is written.
     config = configure(recipe, [*(settings or []), *([f"weights={weights}"] if weights else [])])
-    _check_weights(config.weights)
+    weights_file(config.weights)
     _check_part(out, out / ("folds" if folds else "final"), resume=resume)
     manifest = read_manifest(data)
     require("torch", extra="train", purpose="training")
@@ -101,13 +102,3 @@ def _check_part(out: Path, part: Path, *, resume: bool) -> None:
     check_writable(out / "config.yaml")
     if part.exists() and not resume:
         raise InvalidConfiguration(f"{part} exists; go on with it by --resume, or choose another --out")
-
-
-def _check_weights(choice: str) -> None:
-    """Find a mistyped path before anything is written."""
-    from tumorscope.core.errors import MissingInput
-
-    if choice not in ("auto", "hub", "package") and not Path(choice).is_file():
-        raise MissingInput(
-            f"the weights file {choice} does not exist; give a .safetensors file, or one of auto, hub, package"
-        )

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from tumorscope.core.errors import TumorscopeError
 from tumorscope.core.optional import require
+from tumorscope.dataset.load import load_input
 from tumorscope.dataset.manifest import ImageRecord, Manifest
-from tumorscope.preprocess import PREPROCESSING, preprocess
+from tumorscope.preprocess import PREPROCESSING
 
 __all__ = ["Cache", "Failure", "cache_folder", "open_cache"]
 
@@ -88,7 +89,7 @@ def open_cache(manifest: Manifest, size: int, progress: Progress | None = None) 
         )
         for row, record in enumerate(manifest):
             try:
-                images[row] = _load(record.path, size)
+                images[row] = load_input(record.path, size)
             except TumorscopeError as error:
                 failures.append(Failure(row, record.path, error))
             if progress is not None:
@@ -111,12 +112,6 @@ def _existing(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | No
     except (ValueError, EOFError):
         return None
     return images if images.shape == shape and images.dtype == np.uint8 else None
-
-
-def _load(path: Path, size: int) -> NDArray[np.uint8]:
-    from tumorscope.reading.open import open_slices
-
-    return preprocess(next(iter(open_slices(path))), size)
 
 
 def _key(records: Sequence[ImageRecord], size: int) -> str:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,17 @@ from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 
-__all__ = ["COLUMNS", "PREDICTIONS_NAME", "PredictionTable", "read_predictions", "write_predictions"]
+if TYPE_CHECKING:
+    from tumorscope.dataset.manifest import Manifest
+
+__all__ = [
+    "COLUMNS",
+    "PREDICTIONS_NAME",
+    "PredictionTable",
+    "read_predictions",
+    "tabulate",
+    "write_predictions",
+]
 
 PREDICTIONS_NAME = "predictions.csv"
 _LOGITS = tuple(f"logit_{key.value}" for key in CLASS_ORDER)
@@ -110,6 +120,32 @@ class PredictionTable:
     def patients(self) -> int:
         """Number of groups that are real patients."""
         return len(np.unique(self.groups[self.is_patient]))
+
+
+def tabulate(
+    manifest: Manifest, logits: NDArray[np.float64], folds: NDArray[np.int64] | None = None
+) -> PredictionTable:
+    """Put answers beside the truth of the rows they are about.
+
+    Parameters
+    ----------
+    manifest
+        The rows.
+    logits
+        ``float64 [N, 4]`` in their order.
+    folds
+        ``int64 [N]`` where each row was answered by the model fitted without its fold.
+    """
+    return PredictionTable(
+        labels=manifest.labels(),
+        logits=logits,
+        groups=np.array([row.group for row in manifest]),
+        slice_ids=np.array([row.slice_id for row in manifest]),
+        is_patient=np.array([row.patient for row in manifest]),
+        folds=folds,
+        paths=[manifest.display_path(row) for row in manifest],
+        hashes=[row.sha256 for row in manifest],
+    )
 
 
 def write_predictions(table: PredictionTable, path: str | os.PathLike[str]) -> None:

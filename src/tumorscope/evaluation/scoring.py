@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.errors import InvalidManifest, TrainedOnError, TumorscopeError, UnsupportedImage
+from tumorscope.core.errors import InvalidManifest, TrainedOnError, TumorscopeError
+from tumorscope.dataset.load import load_input
 from tumorscope.dataset.manifest import ImageRecord, Manifest
-from tumorscope.evaluation.predictions import PredictionTable
-from tumorscope.preprocess import preprocess
-from tumorscope.reading.open import open_slices
+from tumorscope.evaluation.predictions import PredictionTable, tabulate
 
 __all__ = ["PREFIX", "Scored", "refuse_trained_on", "score"]
 
@@ -97,7 +95,7 @@ def score(
         images: list[NDArray[np.uint8]] = []
         for row in batch:
             try:
-                images.append(_load(row.path, size))
+                images.append(load_input(row.path, size))
                 rows.append(row)
             except TumorscopeError as error:
                 failures.append((manifest.display_path(row), error))
@@ -109,28 +107,10 @@ def score(
         raise InvalidManifest(
             f"none of the {len(manifest)} images could be read; the first: {failures[0][0]}: {failures[0][1]}"
         )
-    table = PredictionTable(
-        labels=np.array([row.label.position for row in rows], dtype=np.int64),
-        logits=np.concatenate(logits).astype(np.float64),
-        groups=np.array([row.group for row in rows]),
-        slice_ids=np.array([row.slice_id for row in rows]),
-        is_patient=np.array([row.patient for row in rows]),
-        paths=tuple(manifest.display_path(row) for row in rows),
-        hashes=tuple(row.sha256 for row in rows),
-    )
+    table = tabulate(Manifest(tuple(rows), manifest.root), np.concatenate(logits).astype(np.float64))
     return Scored(table, tuple(failures))
 
 
 def _batches(records: tuple[ImageRecord, ...], size: int) -> Iterator[tuple[ImageRecord, ...]]:
     for first in range(0, len(records), size):
         yield records[first : first + size]
-
-
-def _load(path: Path, size: int) -> NDArray[np.uint8]:
-    slices = open_slices(path)
-    image = next(iter(slices))
-    if image.origin.frames > 1:
-        raise UnsupportedImage(
-            f"the file holds {image.origin.frames} slices and its label speaks of one; save single slices"
-        )
-    return preprocess(image, size)

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tumorscope.core.errors import MissingInput, WeightsUnavailable
+from tumorscope.core.errors import WeightsUnavailable
 from tumorscope.recipes.registry import Recipe
+from tumorscope.recipes.weights import weights_file
 
 __all__ = ["load_initial_weights"]
 
@@ -46,8 +47,9 @@ def load_initial_weights(backbone: nn.Module, recipe: Recipe, choice: str) -> st
     MissingInput
         If the named file does not exist.
     """
-    if choice not in ("auto", "hub", "package"):
-        return _from_file(backbone, Path(choice))
+    file = weights_file(choice)
+    if file is not None:
+        return _from_file(backbone, file)
     if choice == "package" or (choice == "auto" and _package_module(recipe)):
         return _from_package(backbone, recipe)
     return _from_hub(backbone, recipe)
@@ -57,8 +59,6 @@ def _from_file(backbone: nn.Module, path: Path) -> str:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not path.is_file():
-        raise MissingInput(f"the weights file {path} does not exist; give a .safetensors file")
     try:
         tensors = load_file(path)
     except SafetensorError as error:

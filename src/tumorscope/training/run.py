@@ -18,7 +18,8 @@ from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.cache import Progress, open_cache
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.split import assign_folds, hold_out
-from tumorscope.evaluation.predictions import PredictionTable, write_predictions
+from tumorscope.evaluation.predictions import PredictionTable, tabulate, write_predictions
+from tumorscope.evaluation.scoring import PREFIX
 from tumorscope.training.answers import answer
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.fit import fit
@@ -121,7 +122,7 @@ def cross_fit(
             progress=progress,
         )
         logits[outside] = answer(network, images, outside).logits
-    table = _table(manifest, logits)
+    table = tabulate(manifest, logits, folds)
     write_predictions(table, run.predictions)
     draw_curves(
         {f"fold {number}": run.fold(int(number)) for number in np.unique(folds)}, run.path / "curves.png"
@@ -158,25 +159,11 @@ def final_fit(
     )
     atomic_write(run.final / "embedding.npz", buffer.getvalue())
     # Those of the calibration part too: temperature and thresholds were set on them.
-    seen = sorted({row.sha256[:8] for row in manifest})
+    seen = sorted({row.sha256[:PREFIX] for row in manifest})
     atomic_write(run.final / "seen.txt", "\n".join(seen) + "\n")
     # Last, since its presence says that the final fit is complete.
-    write_predictions(_table(manifest.subset(calibrate), calibration.logits), run.final / "calibration.csv")
+    write_predictions(tabulate(manifest.subset(calibrate), calibration.logits), run.final / "calibration.csv")
 
 
 def _rows(manifest: Manifest, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> TrainingRows:
     return TrainingRows(images, manifest.labels(), tuple(row.slice_id for row in manifest), rows)
-
-
-def _table(manifest: Manifest, logits: NDArray[np.float64]) -> PredictionTable:
-    folds = [row.fold for row in manifest]
-    return PredictionTable(
-        labels=manifest.labels(),
-        logits=logits,
-        groups=np.array([row.group for row in manifest]),
-        slice_ids=np.array([row.slice_id for row in manifest]),
-        is_patient=np.array([row.patient for row in manifest]),
-        folds=None if None in folds else np.array(folds, dtype=np.int64),
-        paths=[manifest.display_path(row) for row in manifest],
-        hashes=[row.sha256 for row in manifest],
-    )
