@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tumorscope.cli.main import run
 from tumorscope.dataset.cache import open_cache
-from tumorscope.dataset.manifest import read_manifest
+from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.synthesis.phantom import write_phantoms
 
 SIZE = 32

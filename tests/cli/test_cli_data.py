@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tumorscope.cli.data import app
 from tumorscope.cli.main import run
 from tumorscope.core.errors import InvalidConfiguration
-from tumorscope.dataset.manifest import read_manifest
+from tumorscope.dataset.manifest_file import read_manifest
 
 
 def test_phantoms_are_written_and_counted(tmp_path: Path) -> None:

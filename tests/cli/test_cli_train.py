@@ -20,7 +20,7 @@ import yaml
 from tiny_run import SIZE, TINY, TinyRun
 from tumorscope.cli.main import run
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.dataset.manifest import read_manifest
+from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.evaluation.predictions import read_predictions
 from tumorscope.inference.verify import verify
 from tumorscope.synthesis.phantom import write_phantoms

@@ -12,7 +12,8 @@ import pytest
 from tumorscope.core.errors import UnreadableImage
 from tumorscope.core.labels import Diagnosis
 from tumorscope.dataset.cache import cache_folder, open_cache
-from tumorscope.dataset.manifest import Manifest, read_manifest
+from tumorscope.dataset.manifest import Manifest
+from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.preprocess import preprocess
 from tumorscope.reading.open import open_slices
 from tumorscope.synthesis.phantom import write_phantoms

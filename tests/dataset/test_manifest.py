@@ -11,7 +11,7 @@ import pytest
 
 from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.labels import Diagnosis
-from tumorscope.dataset.manifest import read_manifest
+from tumorscope.dataset.manifest_file import read_manifest
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ class TestCsv:
         first, copy, other = manifest
         digest = _hash(bytes(10))
         assert (first.path, first.label, first.sha256) == (images / "0.png", Diagnosis.GLIOMA, digest)
-        assert (first.group, first.slice_id, first.fold, first.patient) == (digest, digest, None, False)
+        assert (first.group, first.slice_id, first.fold, first.patient) == (digest, digest, None, None)
         assert first.source == "unknown"
         assert copy.group == first.group != other.group
         assert manifest.weights().tolist() == [0.5, 0.5, 1.0]
@@ -61,7 +61,7 @@ class TestCsv:
     def test_all_columns_that_count_are_read(self, images: Path) -> None:
         text = "path,label,group,fold,patient_id,source\n0.png,glioma,patient:7,3,7,figshare\n"
         (row,) = read_manifest(_write(images, text))
-        assert (row.group, row.fold, row.patient, row.source) == ("patient:7", 3, True, "figshare")
+        assert (row.group, row.fold, row.patient, row.source) == ("patient:7", 3, "7", "figshare")
 
     def test_a_slice_is_known_by_its_trace_then_its_cluster_then_its_content(self, images: Path) -> None:
         text = (

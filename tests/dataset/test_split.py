@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.dataset.manifest import ImageRecord, Manifest, read_manifest
+from tumorscope.dataset.manifest import ImageRecord, Manifest
+from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.dataset.split import assign_folds, hold_out
 
 

@@ -19,7 +19,7 @@ from tumorscope import __version__
 from tumorscope.core.card import ModelCard
 from tumorscope.core.errors import MissingInput, ParityError
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.dataset.manifest import read_manifest
+from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.evaluation.calibration import fit_temperature
 from tumorscope.evaluation.predictions import read_predictions
 from tumorscope.export.graph import AnswerGraph

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
-from tumorscope.dataset.manifest import read_manifest
+from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.preprocess import preprocess
 from tumorscope.synthesis.phantom import MANIFEST_COLUMNS, make_phantom, write_phantoms
 

@@ -155,7 +155,7 @@ def _answers(
     """A bundle's answers to the labelled images, its name and its temperature."""
     from tumorscope.cli.progress import counter
     from tumorscope.core.errors import InvalidConfiguration
-    from tumorscope.dataset.manifest import read_manifest
+    from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.evaluation.scoring import refuse_trained_on, score
     from tumorscope.inference.classifier import load
 

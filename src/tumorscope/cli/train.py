@@ -51,7 +51,7 @@ def train(
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.progress import counter
     from tumorscope.core.optional import require
-    from tumorscope.dataset.manifest import read_manifest
+    from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.recipes.weights import weights_file
     from tumorscope.training.config import configure
 

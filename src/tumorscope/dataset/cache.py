@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,20 +19,10 @@ from tumorscope.core.errors import TumorscopeError
 from tumorscope.core.optional import require
 from tumorscope.dataset.load import load_input
 from tumorscope.dataset.manifest import ImageRecord, Manifest
+from tumorscope.dataset.scan import Failure, Progress
 from tumorscope.preprocess import PREPROCESSING
 
-__all__ = ["Cache", "Failure", "cache_folder", "open_cache"]
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An image that could not be used, and why."""
-
-    row: int
-    path: Path
-    error: TumorscopeError
+__all__ = ["Cache", "cache_folder", "open_cache"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One labelled image file to one network input.
+"""One labelled image file to its slice, and to the network's input.
 
 Owns the rule that a label speaks of a single slice. Training and evaluation read their images through it.
 """
@@ -11,10 +11,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.errors import UnsupportedImage
+from tumorscope.core.slice import Slice
 from tumorscope.preprocess import preprocess
 from tumorscope.reading.open import open_slices
 
-__all__ = ["load_input"]
+__all__ = ["load_input", "load_slice"]
+
+
+def load_slice(path: Path) -> Slice:
+    """Read the one slice of a file.
+
+    Parameters
+    ----------
+    path
+        An image file.
+
+    Raises
+    ------
+    UnsupportedImage
+        If the file holds several slices, or none that is not blank.
+    TumorscopeError
+        As reading does.
+    """
+    image = next(iter(open_slices(path)), None)
+    if image is None:
+        raise UnsupportedImage("the file holds no slice that is not blank; an image with content is needed")
+    if image.origin.frames > 1:
+        raise UnsupportedImage(
+            f"the file holds {image.origin.frames} slices and its label speaks of one; save single slices"
+        )
+    return image
 
 
 def load_input(path: Path, size: int) -> NDArray[np.uint8]:
@@ -34,16 +60,7 @@ def load_input(path: Path, size: int) -> NDArray[np.uint8]:
 
     Raises
     ------
-    UnsupportedImage
-        If the file holds several slices, or none that is not blank.
     TumorscopeError
-        As reading and preprocessing do.
+        As :func:`load_slice` and preprocessing do.
     """
-    image = next(iter(open_slices(path)), None)
-    if image is None:
-        raise UnsupportedImage("the file holds no slice that is not blank; an image with content is needed")
-    if image.origin.frames > 1:
-        raise UnsupportedImage(
-            f"the file holds {image.origin.frames} slices and its label speaks of one; save single slices"
-        )
-    return preprocess(image, size)
+    return preprocess(load_slice(path), size)

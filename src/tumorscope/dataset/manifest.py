@@ -1,35 +1,55 @@
 """Rows of a data set: which image, which class, which group that may not be split.
 
-Owns the records and how a CSV or a folder per class becomes them. Knows nothing of pixels beyond the hash of a
-file, and nothing of models.
+Owns the records. How a file or a folder becomes them is in :mod:`tumorscope.dataset.manifest_file` and
+:mod:`tumorscope.dataset.index`. Knows nothing of pixels and nothing of models.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.errors import InvalidManifest, MissingInput
-from tumorscope.core.labels import CLASS_ORDER, Diagnosis
+from tumorscope.core.labels import Diagnosis
 
-__all__ = ["ImageRecord", "Manifest", "read_manifest"]
+__all__ = ["Box", "ImageRecord", "Manifest", "OfficialSplit", "Part"]
 
-MANIFEST_NAME = "manifest.csv"
-_REQUIRED = ("path", "label")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+class OfficialSplit(StrEnum):
+    """The side of the split that a data set was published with."""
+
+    TRAINING = "Training"
+    TESTING = "Testing"
+
+
+class Part(StrEnum):
+    """The side of a hold-out split that Tumorscope made."""
+
+    TRAIN = "train"
+    TEST = "test"
+    EXCLUDED = "excluded"
+    """On neither side: a copy or a shared patient would leak."""
+
+
+class Box(NamedTuple):
+    """Tumour box in fractions of the image's width and height, in [0, 1]."""
+
+    center_x: float
+    center_y: float
+    width: float
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One image of a data set.
+    """One image of a data set; what is not known is ``None``.
 
     Parameters
     ----------
@@ -44,11 +64,29 @@ class ImageRecord:
     sha256
         Hash of the file, 64 hex digits.
     fold
-        Number of its cross-validation fold where the manifest gives one.
+        Number of its cross-validation fold.
     patient
-        Whether ``group`` is a real patient rather than a cluster of copies.
+        Key of the patient where ``group`` is one rather than a cluster of copies.
     source
         Where the image came from.
+    dataset
+        Name and version of the public data set it was recognised as part of.
+    official_split
+        Side of the split it was published with.
+    part
+        Side of a hold-out split made here.
+    mirrored
+        Whether it is the left-right mirror image of the slice it was traced to.
+    source_label
+        Class that the source it was traced to gives it; may contradict ``label``.
+    box
+        Tumour box in this image.
+    width, height
+        Size in pixels.
+    mode
+        PIL mode of a still image (``L``, ``RGB``...), the dtype of the pixels of any other file.
+    pixels_sha256
+        Hash of the decoded gray pixels with their shape and dtype: equal for a file saved again without loss.
     """
 
     path: Path
@@ -57,8 +95,18 @@ class ImageRecord:
     slice_id: str
     sha256: str
     fold: int | None = None
-    patient: bool = False
+    patient: str | None = None
     source: str = "unknown"
+    dataset: str | None = None
+    official_split: OfficialSplit | None = None
+    part: Part | None = None
+    mirrored: bool | None = None
+    source_label: Diagnosis | None = None
+    box: Box | None = None
+    width: int | None = None
+    height: int | None = None
+    mode: str | None = None
+    pixels_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,132 +155,3 @@ class Manifest:
     def subset(self, rows: Iterable[int]) -> Manifest:
         """The rows at the given positions, in that order."""
         return Manifest(tuple(self.records[i] for i in rows), self.root)
-
-
-def read_manifest(source: str | Path) -> Manifest:
-    """Read a CSV manifest, or a folder that holds one, or a folder per class.
-
-    Parameters
-    ----------
-    source
-        A CSV with at least the columns ``path`` (relative to the CSV) and ``label``; further columns that count
-        are ``group``, ``slice_id`` (or ``cheng_slice``), ``fold``, ``patient_id``, ``source``, ``sha256``. Or a
-        folder with a ``manifest.csv``. Or a folder with sub-folders, at any depth, named after the four classes.
-
-    Returns
-    -------
-    Manifest
-        At least one row; without a group column exact copies of a file form a group.
-
-    Raises
-    ------
-    MissingInput
-        If ``source`` does not exist.
-    InvalidManifest
-        If columns, labels or files are missing.
-    """
-    path = Path(source)
-    if not path.exists():
-        raise MissingInput(
-            f"{path} does not exist; give a manifest (CSV) or a folder with one sub-folder per class"
-        )
-    if path.is_file():
-        return _read_csv(path)
-    if (path / MANIFEST_NAME).is_file():
-        return _read_csv(path / MANIFEST_NAME)
-    return _index_folder(path)
-
-
-def _read_csv(path: Path) -> Manifest:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            missing = [name for name in _REQUIRED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InvalidManifest(f"{path.name} lacks the column {missing[0]!r}; needed are: path, label")
-            rows = [_record(path, number, row) for number, row in enumerate(reader, start=2)]
-    except OSError as error:
-        raise MissingInput(f"{path} may not be read; check its permissions") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidManifest(
-            f"{path.name} is not a CSV file in UTF-8; needed are the columns path, label"
-        ) from error
-    if not rows:
-        raise InvalidManifest(f"{path.name} has no rows; each image needs one")
-    absent = [row for row in rows if not row.sha256]
-    if absent:
-        raise InvalidManifest(
-            f"{len(absent)} of {len(rows)} images named in {path.name} do not exist, the first is "
-            f"{absent[0].path.name}; paths are relative to the folder of the manifest"
-        )
-    return Manifest(tuple(rows), path.parent)
-
-
-def _record(manifest: Path, number: int, row: dict[str, str]) -> ImageRecord:
-    where = f"{manifest.name} line {number}"
-    # A line with too few cells gives None for the rest.
-    label = _diagnosis(row["label"] or "", where)
-    path = manifest.parent / (row["path"] or "")
-    sha256 = "" if not path.is_file() else (_given_hash(row, where) or _file_hash(path))
-    group = row.get("group") or sha256
-    traced = row.get("slice_id") or (f"figshare:{row['cheng_slice']}" if row.get("cheng_slice") else "")
-    # Without a traced slice a cluster of near copies is the closest there is to "the same slice".
-    slice_id = traced or (group if group.startswith("cluster:") else sha256)
-    try:
-        fold = int(row["fold"]) if row.get("fold") else None
-    except ValueError:
-        raise InvalidManifest(f"{where}: fold is {row['fold']!r}; a whole number is needed") from None
-    return ImageRecord(
-        path=path,
-        label=label,
-        group=group,
-        slice_id=slice_id,
-        sha256=sha256,
-        fold=fold,
-        patient=bool(row.get("patient_id")),
-        source=row.get("source") or "unknown",
-    )
-
-
-def _index_folder(folder: Path) -> Manifest:
-    rows = []
-    for label in CLASS_ORDER:
-        for place in sorted(p for p in folder.rglob(label.value) if p.is_dir()):
-            for path in sorted(p for p in place.iterdir() if p.is_file() and not p.name.startswith(".")):
-                sha256 = _file_hash(path)
-                rows.append(
-                    ImageRecord(path, label, group=sha256, slice_id=sha256, sha256=sha256, source=folder.name)
-                )
-    if not rows:
-        names = ", ".join(CLASS_ORDER)
-        raise InvalidManifest(
-            f"{folder} holds no images in sub-folders named {names}; make one folder per class"
-        )
-    return Manifest(tuple(rows), folder)
-
-
-def _diagnosis(text: str, where: str) -> Diagnosis:
-    try:
-        return Diagnosis(text.strip().lower())
-    except ValueError:
-        raise InvalidManifest(
-            f"{where}: label {text!r} is unknown; labels are {', '.join(CLASS_ORDER)}"
-        ) from None
-
-
-def _given_hash(row: dict[str, str], where: str) -> str:
-    """The hash that the manifest vouches for, so that large data sets are not read only to be hashed."""
-    text = (row.get("sha256") or "").strip().lower()
-    if text and not _SHA256.fullmatch(text):
-        raise InvalidManifest(
-            f"{where}: sha256 is {text!r}; 64 hexadecimal digits are needed, or leave it empty to have it computed"
-        )
-    return text
-
-
-def _file_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InvalidManifest(f"{path} may not be read; check its permissions") from error

@@ -141,7 +141,7 @@ def tabulate(
         logits=logits,
         groups=np.array([row.group for row in manifest]),
         slice_ids=np.array([row.slice_id for row in manifest]),
-        is_patient=np.array([row.patient for row in manifest]),
+        is_patient=np.array([row.patient is not None for row in manifest]),
         folds=folds,
         paths=[manifest.display_path(row) for row in manifest],
         hashes=[row.sha256 for row in manifest],

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.dataset.cache import Progress, open_cache
+from tumorscope.dataset.cache import open_cache
 from tumorscope.dataset.manifest import Manifest
+from tumorscope.dataset.scan import Progress
 from tumorscope.dataset.split import assign_folds, hold_out
 from tumorscope.evaluation.predictions import PredictionTable, tabulate, write_predictions
 from tumorscope.evaluation.scoring import PREFIX

@@ -1,7 +1,4 @@
-"""``tumorscope data``: what prepares data sets.
-
-Owns the options and the progress bar of the verbs below ``data``. The work is done in ``synthesis``.
-"""
+"""``tumorscope data phantom``: parse, call, print."""
 
 from __future__ import annotations
 
@@ -10,19 +7,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["app", "phantom"]
-
-app = typer.Typer(
-    add_completion=False, name="data", help="Make and look after data sets.", no_args_is_help=True
-)
+__all__ = ["phantom"]
 
 
-@app.callback()
-def _group() -> None:
-    """Make and look after data sets."""
-
-
-@app.command()
 def phantom(
     out: Annotated[Path, typer.Option("--out", help="Folder to make; it must not hold anything yet.")],
     images: Annotated[int, typer.Option("--images", help="How many images, at least 4.")],

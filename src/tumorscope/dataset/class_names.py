@@ -1,0 +1,93 @@
+"""The names that data sets give the four classes.
+
+Owns the spellings that need no explanation and the mapping that a user gives for all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tumorscope.core.errors import InvalidConfiguration, InvalidManifest
+from tumorscope.core.labels import CLASS_ORDER, Diagnosis
+
+__all__ = ["LEFT_OUT", "ClassNames"]
+
+LEFT_OUT = "skip"
+"""What a user maps a name to, so that its images are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassNames:
+    """Which class a folder or a label stands for.
+
+    The keys of the four classes are known in any case, with spaces, hyphens and underscores or without, and with
+    or without "tumor" or "tumour" at the end (``no_tumor``, ``Pituitary tumour``).
+
+    Parameters
+    ----------
+    mapping
+        Further names, in lower case, to a class, or to ``None`` for images to be left out.
+    """
+
+    mapping: Mapping[str, Diagnosis | None] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, settings: Iterable[str]) -> ClassNames:
+        """Read ``NAME=CLASS`` or ``NAME=skip`` as given on the command line.
+
+        Raises
+        ------
+        InvalidConfiguration
+            If one is written otherwise or names no class.
+        """
+        mapping: dict[str, Diagnosis | None] = {}
+        for setting in settings:
+            name, equals, target = setting.partition("=")
+            target = target.strip().lower()
+            if not equals or not name.strip() or target not in (*CLASS_ORDER, LEFT_OUT):
+                raise InvalidConfiguration(
+                    f"the label mapping {setting!r} is not understood; write NAME=CLASS, where CLASS is one of "
+                    f"{', '.join(CLASS_ORDER)} or {LEFT_OUT}"
+                )
+            mapping[name.strip().lower()] = None if target == LEFT_OUT else Diagnosis(target)
+        return cls(mapping)
+
+    def knows(self, name: str) -> bool:
+        """Whether the name stands for a class or for images to be left out."""
+        return name.strip().lower() in self.mapping or _plain(name) is not None
+
+    def diagnosis(self, name: str, where: str) -> Diagnosis | None:
+        """The class that a name stands for; ``None`` where its images are to be left out.
+
+        Parameters
+        ----------
+        name
+            As a data set writes it.
+        where
+            What to call the place in the message.
+
+        Raises
+        ------
+        InvalidManifest
+            If the name is unknown.
+        """
+        key = name.strip().lower()
+        if key in self.mapping:
+            return self.mapping[key]
+        label = _plain(name)
+        if label is None:
+            raise InvalidManifest(
+                f"{where}: label {name!r} is unknown; labels are {', '.join(CLASS_ORDER)}; map others with "
+                f"'tumorscope data index --map-label NAME=CLASS'"
+            )
+        return label
+
+
+def _plain(name: str) -> Diagnosis | None:
+    letters = "".join(name.lower().replace("tumour", "tumor").split())
+    letters = letters.replace("_", "").replace("-", "")
+    for candidate in (letters, letters.removesuffix("tumor")):
+        if candidate in tuple(CLASS_ORDER):
+            return Diagnosis(candidate)
+    return None

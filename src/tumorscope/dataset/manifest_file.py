@@ -1,0 +1,326 @@
+"""A manifest on the disk: CSV with the standard library, Parquet with Polars.
+
+Owns the columns, their version and their checks. One row is one image; its path is relative to the folder of the
+manifest, or to the folder that the column ``root`` names, and may not leave it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TypeVar
+
+from tumorscope.core.errors import InvalidManifest, MissingInput
+from tumorscope.core.labels import Diagnosis
+from tumorscope.dataset.class_names import ClassNames
+from tumorscope.dataset.facts import file_hash
+from tumorscope.dataset.index import index_folder
+from tumorscope.dataset.manifest import Box, ImageRecord, Manifest, OfficialSplit, Part
+from tumorscope.dataset.table import TABLE_SUFFIXES, Cell, read_table, write_table
+
+__all__ = ["COLUMNS", "MANIFEST_NAMES", "SCHEMA", "read_manifest", "write_manifest"]
+
+SCHEMA = "tumorscope/manifest/1"
+MANIFEST_NAMES = ("manifest.parquet", "manifest.csv")
+COLUMNS: Mapping[str, type] = {
+    "path": str,
+    "label": str,
+    "source": str,
+    "dataset": str,
+    "official_split": str,
+    "patient": str,
+    "group": str,
+    "slice_id": str,
+    "source_label": str,
+    "fold": int,
+    "part": str,
+    "mirrored": bool,
+    "box_cx": float,
+    "box_cy": float,
+    "box_w": float,
+    "box_h": float,
+    "width": int,
+    "height": int,
+    "mode": str,
+    "sha256": str,
+    "pixels_sha256": str,
+    "root": str,
+    "schema": str,
+}
+"""Columns in the order in which they are written, with their types in Parquet."""
+
+# Names that the field's own tables use for the same thing.
+_ALIASES = {"patient_id": "patient", "mirrored_copy": "mirrored", "cheng_label": "source_label"}
+_REQUIRED = ("path", "label")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_TRUTH = {"1": True, "0": False, "true": True, "false": False}
+
+_Value = TypeVar("_Value")
+
+
+def read_manifest(source: str | Path, class_names: ClassNames | None = None) -> Manifest:
+    """Read a manifest, or a folder that holds one, or a folder per class.
+
+    Parameters
+    ----------
+    source
+        A CSV or Parquet file with at least the columns ``path`` and ``label``; :data:`COLUMNS` lists what else is
+        understood, other columns are passed over. Or a folder with a ``manifest.parquet`` or ``manifest.csv``. Or
+        a folder with sub-folders, at any depth, named after the classes.
+    class_names
+        Further names of the classes.
+
+    Returns
+    -------
+    Manifest
+        At least one row; without a group column exact copies of a file form a group.
+
+    Raises
+    ------
+    MissingInput
+        If ``source`` does not exist.
+    InvalidManifest
+        If columns, labels or files are missing, a path occurs twice or leaves its folder, a value is impossible,
+        or the file was written under another version of the schema.
+    MissingDependency
+        If it is Parquet and the extra ``data`` is not installed.
+    """
+    path = Path(source)
+    names = class_names or ClassNames()
+    if not path.exists():
+        raise MissingInput(
+            f"{path} does not exist; give a manifest ({', '.join(TABLE_SUFFIXES)}) or a folder with one "
+            "sub-folder per class"
+        )
+    if path.is_file():
+        return _read_file(path, names)
+    for name in MANIFEST_NAMES:
+        if (path / name).is_file():
+            return _read_file(path / name, names)
+    return index_folder(path, names)
+
+
+def write_manifest(manifest: Manifest, path: str | Path) -> None:
+    """Write a manifest, whole or not at all.
+
+    Parameters
+    ----------
+    manifest
+        The rows; they are written in their order.
+    path
+        A ``.csv`` or ``.parquet`` file. Images below its folder are written relative to it. For all others the
+        column ``root`` holds the absolute path of the folder that the manifest's paths are relative to.
+
+    Raises
+    ------
+    InvalidManifest
+        If the name ends otherwise.
+    MissingDependency
+        If it is Parquet and the extra ``data`` is not installed.
+    """
+    target = Path(path)
+    folder = _absolute(target.parent)
+    root = _absolute(manifest.root)
+    write_table(target, COLUMNS, (_cells(row, folder, root) for row in manifest))
+
+
+def _read_file(path: Path, names: ClassNames) -> Manifest:
+    header, rows = read_table(path)
+    header = [_ALIASES.get(name, name) for name in header]
+    missing = [name for name in _REQUIRED if name not in header]
+    if missing:
+        raise InvalidManifest(f"{path.name} lacks the column {missing[0]!r}; needed are: path, label")
+    reader = _RowReader(path, names)
+    records = [
+        record
+        for number, cells in enumerate(rows, start=2)
+        if (record := reader.record(number, dict(zip(header, cells, strict=False)))) is not None
+    ]
+    if not records:
+        raise InvalidManifest(f"{path.name} has no rows; each image needs one")
+    absent = [row for row in records if not row.sha256]
+    if absent:
+        raise InvalidManifest(
+            f"{len(absent)} of {len(records)} images named in {path.name} do not exist, the first is "
+            f"{absent[0].path.name}; paths are relative to the folder of the manifest"
+        )
+    return Manifest(tuple(records), reader.common_root())
+
+
+class _RowReader:
+    """Cells to records, with what a row may not repeat."""
+
+    def __init__(self, manifest: Path, names: ClassNames) -> None:
+        self._manifest = manifest
+        self._names = names
+        self._lines: dict[Path, int] = {}
+        self._real_folders: dict[Path, str] = {}
+        self._roots: set[Path] = set()
+
+    def common_root(self) -> Path:
+        """The folder that all paths are relative to; the manifest's own where there are several."""
+        return next(iter(self._roots)) if len(self._roots) == 1 else self._manifest.parent
+
+    def record(self, number: int, cells: Mapping[str, str]) -> ImageRecord | None:
+        """One row; ``None`` where its class was asked to be left out."""
+        where = f"{self._manifest.name} line {number}"
+        row = _Row(cells, where)
+        if row["schema"] not in ("", SCHEMA):
+            raise InvalidManifest(
+                f"{where}: schema is {row['schema']!r}; this version reads {SCHEMA}; "
+                "make the manifest again with 'tumorscope data index'"
+            )
+        label = self._names.diagnosis(row["label"], where)
+        if label is None:
+            return None
+        path = self._path(row, number)
+        sha256 = "" if not path.is_file() else (row.hash("sha256") or file_hash(path))
+        group = row["group"] or (f"patient:{row['patient']}" if row["patient"] else sha256)
+        traced = row["slice_id"] or (f"figshare:{row['cheng_slice']}" if row["cheng_slice"] else "")
+        return ImageRecord(
+            path=path,
+            label=label,
+            group=group,
+            # Without a traced slice a cluster of near copies is the closest there is to "the same slice".
+            slice_id=traced or (group if group.startswith("cluster:") else sha256),
+            sha256=sha256,
+            fold=row.whole("fold"),
+            patient=row["patient"] or None,
+            source=row["source"] or "unknown",
+            dataset=row["dataset"] or None,
+            official_split=row.one_of("official_split", OfficialSplit),
+            part=row.one_of("part", Part),
+            mirrored=row.one_of("mirrored", _TRUTH.__getitem__, _TRUTH),
+            source_label=row.one_of("source_label", Diagnosis),
+            box=row.box(),
+            width=row.whole("width"),
+            height=row.whole("height"),
+            mode=row["mode"] or None,
+            pixels_sha256=row.hash("pixels_sha256") or None,
+        )
+
+    def _path(self, row: _Row, number: int) -> Path:
+        text = row["path"]
+        if not text:
+            raise InvalidManifest(f"{row.where}: path is empty; the file of the image is needed")
+        parts = PurePosixPath(text.replace("\\", "/"))
+        if parts.is_absolute() or PureWindowsPath(text).drive or ".." in parts.parts or "\0" in text:
+            raise InvalidManifest(
+                f"{row.where}: path {text!r} leaves the folder of the manifest; paths are relative to that folder, "
+                "without '..'"
+            )
+        root = self._manifest.parent / row["root"]
+        path = root / parts
+        if self._leaves(root, path):
+            raise InvalidManifest(
+                f"{row.where}: path {text!r} is a link that leaves the folder of the manifest; "
+                "put the file itself there"
+            )
+        before = self._lines.setdefault(path, number)
+        if before != number:
+            raise InvalidManifest(
+                f"{row.where}: path {text!r} stands in line {before} too; an image needs one line"
+            )
+        self._roots.add(root)
+        return path
+
+    def _leaves(self, root: Path, path: Path) -> bool:
+        """Whether links lead out of the root; folders are looked up once."""
+        inside = self._real_folder(root)
+        real = os.path.realpath(path) if path.is_symlink() else self._real_folder(path.parent)
+        return os.path.commonpath([inside, real]) != inside
+
+    def _real_folder(self, folder: Path) -> str:
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        return self._real_folders[folder]
+
+
+class _Row:
+    """The cells of one line by column, parsed on demand; a missing or short line reads as empty cells."""
+
+    def __init__(self, cells: Mapping[str, str], where: str) -> None:
+        self._cells = cells
+        self.where = where
+
+    def __getitem__(self, column: str) -> str:
+        return (self._cells.get(column) or "").strip()
+
+    def whole(self, column: str) -> int | None:
+        try:
+            return int(self[column]) if self[column] else None
+        except ValueError:
+            raise InvalidManifest(
+                f"{self.where}: {column} is {self[column]!r}; a whole number is needed"
+            ) from None
+
+    def hash(self, column: str) -> str:
+        """The hash that the manifest vouches for, so that large data sets are not read only to be hashed."""
+        text = self[column].lower()
+        if text and not _SHA256.fullmatch(text):
+            raise InvalidManifest(
+                f"{self.where}: {column} is {text!r}; 64 hexadecimal digits are needed, or leave it empty to have "
+                "it computed"
+            )
+        return text
+
+    def one_of(
+        self, column: str, parse: Callable[[str], _Value], choices: Iterable[str] | None = None
+    ) -> _Value | None:
+        text = self[column]
+        if not text:
+            return None
+        allowed = list(choices or [str(choice) for choice in parse])  # type: ignore[attr-defined]
+        by_name = {choice.lower(): choice for choice in allowed}
+        if text.lower() not in by_name:
+            raise InvalidManifest(f"{self.where}: {column} is {text!r}; accepted are {', '.join(allowed)}")
+        return parse(by_name[text.lower()])
+
+    def box(self) -> Box | None:
+        texts = [self[name] for name in ("box_cx", "box_cy", "box_w", "box_h")]
+        if not any(texts):
+            return None
+        try:
+            box = Box(*map(float, texts))
+        except ValueError:
+            box = Box(-1, -1, -1, -1)
+        if not all(0 <= value <= 1 for value in box):
+            raise InvalidManifest(
+                f"{self.where}: box_cx, box_cy, box_w, box_h are {', '.join(texts)}; four fractions from 0 to 1 are "
+                "needed, or none"
+            )
+        return box
+
+
+def _cells(row: ImageRecord, folder: Path, root: Path) -> list[Cell]:
+    path = _absolute(row.path)
+    base = folder if path.is_relative_to(folder) else (root if path.is_relative_to(root) else path.parent)
+    box = row.box or (None, None, None, None)
+    return [
+        path.relative_to(base).as_posix(),
+        row.label.value,
+        row.source,
+        row.dataset,
+        row.official_split,
+        row.patient,
+        row.group,
+        row.slice_id,
+        row.source_label,
+        row.fold,
+        row.part,
+        row.mirrored,
+        *box,
+        row.width,
+        row.height,
+        row.mode,
+        row.sha256,
+        row.pixels_sha256,
+        None if base == folder else os.fspath(base),
+        SCHEMA,
+    ]
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", resolve follows links

@@ -1,0 +1,1 @@
+"""Reports that a person reads: one template and one set of plots for every page."""
