@@ -11,10 +11,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "DownloadFailed",
     "EmptyInput",
     "InvalidBundle",
     "InvalidConfiguration",
     "InvalidManifest",
+    "LeakySplit",
     "MissingDependency",
     "MissingInput",
     "ParityError",
@@ -71,6 +73,12 @@ class InvalidManifest(TumorscopeError, ValueError):
     code = "invalid-manifest"
 
 
+class LeakySplit(InvalidManifest):
+    """A patient, group, slice, file or picture lies on two sides of a split."""
+
+    code = "leaky-split"
+
+
 class InvalidConfiguration(TumorscopeError, ValueError):
     """An option or a configuration value is unknown, mistyped or out of range."""
 
@@ -87,6 +95,12 @@ class WeightsUnavailable(TumorscopeError, RuntimeError):
     """Initial weights could not be had; the message lists the other ways to get them."""
 
     code = "weights-unavailable"
+
+
+class DownloadFailed(TumorscopeError, RuntimeError):
+    """A public data set could not be downloaded whole; the message lists the other ways to get it."""
+
+    code = "download-failed"
 
 
 class ParityError(TumorscopeError, RuntimeError):

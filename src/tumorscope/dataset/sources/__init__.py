@@ -1,1 +1,1 @@
-"""The public data sets: where they are, how they are fetched, recognised and merged."""
+"""Public data sets: what they are, how they are fetched, which version a folder holds, how the study's set is built."""
