@@ -1,0 +1,452 @@
+"""The page of an audit: what is wrong with a data set, for a person to read.
+
+Owns what is shown of an :class:`~tumorscope.dataset.audit.document.Audit`, in which order and in which words; how it
+looks is ``templates/audit.html``. Shows the most serious of everything and says how much more ``audit.json``
+holds. Knows no patient: leaks are shown by one image each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tumorscope.core.labels import CLASS_ORDER, Diagnosis
+from tumorscope.dataset.audit.document import (
+    Audit,
+    Check,
+    CrossTable,
+    Leak,
+    Pair,
+    ShortcutFigures,
+    SuspectedLabel,
+    UnlikeBrain,
+    Verdict,
+)
+from tumorscope.dataset.copies.pair import CopyKind, Orientation
+from tumorscope.reporting.gallery import Picture, Shown, Thumbnails, first_of, within
+from tumorscope.reporting.page import count, percent, render
+from tumorscope.reporting.plots import Rate, histogram, rates
+
+__all__ = ["audit_page"]
+
+_ROWS = 60
+_TABLE_ROWS = 12
+_FEATURES = 15
+
+_RANK = {Verdict.PROBLEM: 0, Verdict.NOTICE: 1, Verdict.NOT_RUN: 2, Verdict.GOOD: 3}
+
+_SECTIONS = (
+    # word in the key of a check, anchor of the section that shows what it found; the first that fits
+    ("conflict", "conflicts"),
+    ("suspect", "suspects"),
+    ("label-error", "suspects"),
+    ("cop", "copies"),
+    ("leak", "leaks"),
+    ("patient", "leaks"),
+    ("group", "leaks"),
+    ("brain", "unlike"),
+    ("novel", "unlike"),
+    ("unread", "unreadable"),
+    ("readable", "unreadable"),
+    ("shortcut", "shortcut"),
+    ("class", "tables"),
+)
+
+_KINDS = {
+    CopyKind.EXACT: ("Exact copies", "The decoded pixels are equal, whatever the files are called."),
+    CopyKind.NEAR: (
+        "Near copies",
+        "The same picture the same way round: saved again, rescaled, cropped, brighter or darker.",
+    ),
+    CopyKind.MIRRORED: (
+        "Mirrored copies",
+        "The second picture is the first one mirrored left to right, and perhaps saved again or rescaled.",
+    ),
+    CopyKind.ROTATED: (
+        "Turned copies",
+        "The second picture is the first one turned by a right angle or flipped.",
+    ),
+}
+
+_RELATIONS = {
+    Orientation.SAME: "the same way round",
+    Orientation.MIRRORED: "mirrored left to right",
+    Orientation.ROTATED_90: "turned 90° to the left",
+    Orientation.ROTATED_180: "turned upside down",
+    Orientation.ROTATED_270: "turned 90° to the right",
+    Orientation.FLIPPED: "flipped top to bottom",
+    Orientation.TRANSPOSED: "flipped along its falling diagonal",
+    Orientation.TRANSVERSED: "flipped along its rising diagonal",
+}
+
+_SPLITS = {"official": "official split", "fold": "folds", "part": "hold-out split"}
+_FOUND_BY = {
+    "copies": "the pictures are copies of each other",
+    "group": "the manifest puts them in one group",
+    "source": "the source it was traced to says otherwise",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """One image: where it lies, how it looks, what it is said to show."""
+
+    path: str
+    picture: str | None
+    label: Diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class _Badge:
+    words: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _PairCard:
+    first: _Tile
+    second: _Tile
+    relation: str
+    score: str
+    badges: tuple[_Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """All pairs of one kind of copy."""
+
+    key: CopyKind
+    title: str
+    words: str
+    pairs: int
+    classes: int
+    splits: int
+    folds: int
+    groups: int
+    cards: Shown[_PairCard]
+
+
+@dataclass(frozen=True, slots=True)
+class _ConflictCard:
+    tiles: Shown[_Tile]
+    source: Diagnosis | None
+    found_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class _LeakRow:
+    split: str
+    by: str
+    sides: tuple[tuple[str, int], ...]
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class _SuspectCard:
+    tile: _Tile
+    suggested: Diagnosis
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class _UnlikeCard:
+    tile: _Tile
+    novelty: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A class and its part of a whole."""
+
+    label: Diagnosis
+    images: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Feature:
+    name: str
+    loss: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Shortcut:
+    figures: ShortcutFigures
+    sentence: str
+    plot: str
+    features: Shown[_Feature]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    name: str
+    shares: tuple[_Share, ...]
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    key: str
+    title: str
+    name: str
+    classes: tuple[Diagnosis, ...]
+    shown: tuple[_Row, ...]
+    folded: tuple[_Row, ...]
+    more: int
+
+
+def audit_page(audit: Audit, picture: Picture, *, pictures: int = 60) -> str:
+    """Write the page of an audit.
+
+    Parameters
+    ----------
+    audit
+        What was found.
+    picture
+        Gives the gray pixels ``uint8 [h, w]`` for a path of the data set, ``None`` if it cannot be read. Asked
+        once for each image that is shown; give it small pictures where they are at hand, since nothing larger than 128
+        pixels is kept.
+    pictures
+        At most so many in each gallery.
+
+    Returns
+    -------
+    str
+        One HTML file, to be written as UTF-8; it asks for no other file and no network.
+
+    Raises
+    ------
+    MissingDependency
+        If Jinja2 or matplotlib is not installed.
+    """
+    thumbnails = Thumbnails(picture)
+    counts = Counter(check.verdict for check in audit.checks)
+    return render(
+        "audit.html",
+        audit=audit,
+        overall=[(verdict, counts[verdict]) for verdict in _RANK if counts[verdict]],
+        checks=[
+            (check, _section_of(check))
+            for check in sorted(audit.checks, key=lambda check: _RANK[check.verdict])
+        ],
+        found=_by_section(audit.checks),
+        classes=_shares(audit.images_by_class.items(), audit.images),
+        kinds=_kinds(audit.pairs, thumbnails, pictures),
+        scores=_score_plot(audit.pairs),
+        leaks=_leaks(audit.leaks),
+        conflicts=_conflicts(audit, thumbnails, pictures),
+        suspects=_suspects(audit.suspected_labels, thumbnails, pictures),
+        unlike=_unlike(audit.unlike_brain, thumbnails, pictures),
+        unreadable=first_of(audit.unreadable, _ROWS),
+        shortcut=_shortcut(audit.shortcut),
+        tables=[_table(table) for table in audit.tables],
+    )
+
+
+def _section_of(check: Check) -> str | None:
+    return next((anchor for word, anchor in _SECTIONS if word in check.key), None)
+
+
+def _by_section(checks: Iterable[Check]) -> dict[str, list[Check]]:
+    found: dict[str, list[Check]] = {anchor: [] for _, anchor in _SECTIONS}
+    for check in checks:
+        anchor = _section_of(check)
+        if anchor is not None:
+            found[anchor].append(check)
+    return found
+
+
+def _tile(path: str, label: Diagnosis, thumbnails: Thumbnails) -> _Tile:
+    return _Tile(path, thumbnails.uri(path), label)
+
+
+def _seriousness(pair: Pair) -> tuple[bool, bool, bool, bool, float, str, str]:
+    """Sorts the pairs that do most harm first."""
+    return (
+        pair.first_label is pair.second_label,
+        not pair.across_split,
+        not (pair.across_folds or pair.across_parts),
+        pair.same_group,
+        -pair.score,
+        pair.first,
+        pair.second,
+    )
+
+
+def _kinds(pairs: Sequence[Pair], thumbnails: Thumbnails, pictures: int) -> list[_Kind]:
+    kinds = []
+    for key, (title, words) in _KINDS.items():
+        alike = sorted((pair for pair in pairs if pair.kind is key), key=_seriousness)
+        shown = first_of(alike, pictures // 2)
+        kinds.append(
+            _Kind(
+                key=key,
+                title=title,
+                words=words,
+                pairs=len(alike),
+                classes=sum(pair.first_label is not pair.second_label for pair in alike),
+                splits=sum(pair.across_split for pair in alike),
+                folds=sum(pair.across_folds or pair.across_parts for pair in alike),
+                groups=sum(not pair.same_group for pair in alike),
+                cards=Shown(tuple(_pair_card(pair, thumbnails) for pair in shown.items), shown.more),
+            )
+        )
+    return kinds
+
+
+def _pair_card(pair: Pair, thumbnails: Thumbnails) -> _PairCard:
+    badges = (
+        (pair.first_label is not pair.second_label, _Badge("different class", Verdict.PROBLEM)),
+        (pair.across_split, _Badge("across the official split", Verdict.PROBLEM)),
+        (pair.across_folds, _Badge("across folds", Verdict.PROBLEM)),
+        (pair.across_parts, _Badge("across the hold-out", Verdict.PROBLEM)),
+        (not pair.same_group, _Badge("different group", Verdict.NOTICE)),
+    )
+    exact = pair.kind is CopyKind.EXACT
+    return _PairCard(
+        first=_tile(pair.first, pair.first_label, thumbnails),
+        second=_tile(pair.second, pair.second_label, thumbnails),
+        relation="the same pixels" if exact else _RELATIONS[pair.orientation],
+        score="" if exact else f"{pair.score:.3f}",
+        badges=tuple(badge for holds, badge in badges if holds),
+    )
+
+
+def _score_plot(pairs: Sequence[Pair]) -> str:
+    """How sure the search was; exact copies are sure by themselves."""
+    scores = {
+        words: [pair.score for pair in pairs if pair.kind is kind]
+        for kind, words in (
+            (CopyKind.NEAR, "near"),
+            (CopyKind.MIRRORED, "mirrored"),
+            (CopyKind.ROTATED, "turned"),
+        )
+    }
+    every = [score for series in scores.values() for score in series]
+    if len(every) < 10:  # the cards say as much
+        return ""
+    return histogram(
+        scores,
+        label="score: correlation of the two pictures",
+        name="scores",
+        description=f"Histogram of the scores of {count(len(every))} pairs, from {min(every):.3f} to {max(every):.3f}.",
+    )
+
+
+def _leaks(leaks: Sequence[Leak]) -> Shown[_LeakRow]:
+    shown = first_of(sorted(leaks, key=lambda leak: (-sum(leak.sides.values()), leak.example)), _ROWS)
+    rows = [
+        _LeakRow(_SPLITS[leak.split], leak.by, tuple(leak.sides.items()), leak.example)
+        for leak in shown.items
+    ]
+    return Shown(tuple(rows), shown.more)
+
+
+def _conflicts(audit: Audit, thumbnails: Thumbnails, pictures: int) -> Shown[_ConflictCard]:
+    each = 6  # of a large group these are enough to see what is meant
+    shown = within(audit.conflicts, lambda conflict: min(each, len(conflict.paths)), pictures)
+    cards = []
+    for conflict in shown.items:
+        named = first_of(list(zip(conflict.paths, conflict.labels, strict=False)), each)
+        tiles = tuple(_tile(path, label, thumbnails) for path, label in named.items)
+        # A conflict with the source is one image and two classes: the source has no file to show.
+        source = conflict.labels[-1] if len(conflict.labels) > len(conflict.paths) else None
+        cards.append(_ConflictCard(Shown(tiles, named.more), source, _FOUND_BY[conflict.found_by]))
+    return Shown(tuple(cards), shown.more)
+
+
+def _suspects(
+    suspects: Sequence[SuspectedLabel], thumbnails: Thumbnails, pictures: int
+) -> Shown[_SuspectCard]:
+    shown = first_of(sorted(suspects, key=lambda suspect: (suspect.quality, suspect.path)), pictures)
+    cards = [
+        _SuspectCard(_tile(suspect.path, suspect.label, thumbnails), suspect.suggested, suspect.quality)
+        for suspect in shown.items
+    ]
+    return Shown(tuple(cards), shown.more)
+
+
+def _unlike(images: Sequence[UnlikeBrain], thumbnails: Thumbnails, pictures: int) -> Shown[_UnlikeCard]:
+    shown = first_of(sorted(images, key=lambda image: (-image.novelty / image.limit, image.path)), pictures)
+    cards = [
+        _UnlikeCard(_tile(image.path, image.label, thumbnails), image.novelty, image.limit)
+        for image in shown.items
+    ]
+    return Shown(tuple(cards), shown.more)
+
+
+def _shortcut(figures: ShortcutFigures | None) -> _Shortcut | None:
+    if figures is None:
+        return None
+    sensitivity = {_named(key): value for key, value in figures.sensitivity.items()}
+    lines = [Rate("all images", figures.accuracy, figures.low, figures.high)]
+    lines += [Rate(name, value) for name, value in sensitivity.items()]
+    spoken = ", ".join(f"{line.name} {line.value:.0%}" for line in lines)
+    largest = max([*figures.importances.values(), 1e-9])
+    features = [
+        _Feature(name, loss, max(0.0, loss) / largest)
+        for name, loss in sorted(figures.importances.items(), key=lambda item: -item[1])
+    ]
+    return _Shortcut(
+        figures=figures,
+        sentence=_meaning(figures),
+        plot=rates(
+            lines,
+            chance=figures.chance,
+            name="shortcut",
+            description=f"Share guessed right without looking at the brain: {spoken}; chance {figures.chance:.0%}.",
+        ),
+        features=first_of(features, _FEATURES),
+    )
+
+
+def _meaning(figures: ShortcutFigures) -> str:
+    guessed = (
+        f"Without looking at the brain, {percent(figures.accuracy)} of the classes were guessed right; "
+        f"saying the most frequent class every time gets {percent(figures.chance)}."
+    )
+    if figures.low <= figures.chance:
+        return f"{guessed} That is no better than chance: this probe found no shortcut."
+    way = (figures.accuracy - figures.chance) / (1 - figures.chance) if figures.chance < 1 else 0.0
+    return (
+        f"{guessed} That is {percent(way, 0)} of the way from chance to a perfect score, so a model can score well on "
+        "this data by recognising where an image came from, and a high accuracy alone does not show that it "
+        "recognises tumours."
+    )
+
+
+def _named(key: str) -> str:
+    return Diagnosis(key).label if key in set(Diagnosis) else key
+
+
+def _shares(counts: Iterable[tuple[str, int]], whole: int) -> tuple[_Share, ...]:
+    """The classes in their one order, absent ones too."""
+    known = dict(counts)
+    return tuple(
+        _Share(key, known.get(key, 0), known.get(key, 0) / whole if whole else 0.0) for key in CLASS_ORDER
+    )
+
+
+def _table(table: CrossTable) -> _Table:
+    classes = tuple(Diagnosis(column) for column in table.columns[1:-1])
+    rows = []
+    for name, *counts in table.rows:
+        *cells, images = (int(cell) for cell in counts)
+        shares = [
+            _Share(label, cell, cell / images if images else 0.0)
+            for label, cell in zip(classes, cells, strict=True)
+        ]
+        rows.append(_Row(str(name), tuple(shares), images))
+    folded = first_of(rows[_TABLE_ROWS:], _ROWS)
+    return _Table(
+        key=table.key,
+        title=table.title,
+        name=table.columns[0],
+        classes=classes,
+        shown=tuple(rows[:_TABLE_ROWS]),
+        folded=folded.items,
+        more=folded.more,
+    )
