@@ -1,17 +1,28 @@
-"""Rows of a data set, from a CSV or a folder per class."""
+"""Rows of a data set, from a CSV or Parquet file or a folder per class, and back."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import re
+import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import polars
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.labels import Diagnosis
-from tumorscope.dataset.manifest_file import read_manifest
+from tumorscope.dataset.class_names import ClassNames
+from tumorscope.dataset.manifest import Box, ImageRecord, Manifest, OfficialSplit, Part
+from tumorscope.dataset.manifest_file import COLUMNS, SCHEMA, read_manifest, write_manifest
+
+PAGE = Path(__file__).parents[2] / "docs" / "manifest.md"
 
 
 @pytest.fixture
@@ -110,12 +121,253 @@ class TestCsv:
     def test_what_is_not_utf8_is_refused(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "table.csv"
         path.write_bytes(content)
-        with pytest.raises(InvalidManifest, match=r"table\.csv is not a CSV file in UTF-8"):
+        with pytest.raises(InvalidManifest, match=r"table\.csv is neither a CSV file in UTF-8 nor Parquet"):
             read_manifest(path)
 
     def test_a_path_that_does_not_exist_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(MissingInput, match=r"nowhere does not exist; give a manifest"):
             read_manifest(tmp_path / "nowhere")
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            (
+                "path,label\n0.png,glioma\n\n./0.png,glioma\n",
+                r"line 4: path '\./0\.png' is named before, at .* line 2",
+            ),
+            (
+                'path,label,note\n0.png,glioma,"two\nlines"\n1.png,tumor,\n',
+                r"line 4: label 'tumor' is unknown",
+            ),
+            ("path,label\n0.png,glioma,7\n", r"line 2 has 3 cells, the first line 2; put quotes"),
+            (
+                "path,label,patient,patient_id\n0.png,glioma,1,2\n",
+                r"'patient' or 'patient_id' more than once",
+            ),
+            ("path,label,label\n0.png,glioma,notumor\n", r"the column 'label' more than once"),
+            ("path,label\n,glioma\n", r"line 2: path is empty"),
+            ("path,label\nsub,glioma\n", r"1 of 1 images .* do not exist, the first is sub"),
+            ("path,label,mirrored\n0.png,glioma,yes\n", r"mirrored is 'yes'; accepted are 1, 0, true, false"),
+            ("path,label,part\n0.png,glioma,val\n", r"part is 'val'; accepted are train, test, excluded"),
+            ("path,label,official_split\n0.png,glioma,dev\n", r"accepted are Training, Testing"),
+            ("path,label,source_label\n0.png,glioma,cat\n", r"source_label is 'cat'; accepted are glioma,"),
+            ("path,label,box_cx\n0.png,glioma,0.5\n", r"four fractions from 0 to 1 are needed, or none"),
+            ("path,label,box_cx,box_cy,box_w,box_h\n0.png,glioma,0,0,nan,1\n", r"four fractions"),
+            ("path,label,box_cx,box_cy,box_w,box_h\n0.png,glioma,0,0,1,1.01\n", r"four fractions"),
+            (
+                "path,label,schema\n0.png,glioma,tumorscope/manifest/9\n",
+                r"'tumorscope/manifest/9'; this version reads",
+            ),
+            ("path,label,cheng_slice\n0.png,glioma,x\n", r"cheng_slice is 'x'; a whole number"),
+            (
+                f"path,label\n{'n' * 5000}.png,glioma\n",
+                r"1 of 1 images .* do not exist, the first is n{30}\.\.\.n{26}\.png;",
+            ),
+            (f"path,label,fold\n0.png,glioma,{'9' * 5000}\n", r"fold is '9{30}\.\.\.9{30}'; a whole number"),
+            (
+                f"path,label,note\n0.png,glioma,{'x' * 200_000}\n",
+                r"line 2 is no line of a CSV file: field larger",
+            ),
+        ],
+    )
+    def test_further_mistakes_are_named_in_one_line(self, images: Path, text: str, message: str) -> None:
+        (images / "sub").mkdir()
+        with pytest.raises(InvalidManifest, match=message) as caught:
+            read_manifest(_write(images, text))
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "../x.png", "a/../../x.png", "..\\x.png", "a\\..\\..\\x.png", "/etc/hostname", "\\x.png", "C:x.png",
+            "c:\\x.png", "C:/x.png", "\\\\host\\share\\x.png", "//host/share/x.png", " ../x.png", "x\0.png",
+        ],
+    )  # fmt: skip
+    def test_a_path_may_not_leave_its_folder(self, images: Path, path: str) -> None:
+        (images.parent / "x.png").write_bytes(b"x")
+        with pytest.raises(InvalidManifest, match=r"line 2: path .* leaves the folder of the manifest"):
+            read_manifest(_write(images, f"path,label\n{path},glioma\n"))
+
+    def test_a_link_may_not_leave_its_folder(self, images: Path) -> None:
+        outside = images.parent / f"{images.name}-outside"  # its name begins like that of the folder
+        outside.mkdir()
+        (outside / "x.png").write_bytes(b"x")
+        (images / "file.png").symlink_to(outside / "x.png")
+        (images / "folder").symlink_to(outside, target_is_directory=True)
+        (images / "chain.png").symlink_to(images / "file.png")
+        (images / "inside.png").symlink_to(images / "0.png")
+        for path in ("file.png", "folder/x.png", "chain.png"):
+            with pytest.raises(InvalidManifest, match="is a link that leaves the folder"):
+                read_manifest(_write(images, f"path,label\n{path},glioma\n"))
+        assert len(read_manifest(_write(images, "path,label\ninside.png,glioma\n"))) == 1
+
+    def test_backslashes_lead_into_folders(self, images: Path) -> None:
+        (images / "sub").mkdir()
+        (images / "0.png").rename(images / "sub" / "0.png")
+        (row,) = read_manifest(_write(images, "path,label\nsub\\0.png,glioma\n"))
+        assert row.path == images / "sub" / "0.png"
+
+    def test_labels_are_mapped_or_left_out(self, images: Path) -> None:
+        path = _write(images, "path,label\n0.png,Astrocytoma\n1.png,metastasis\n2.png,no tumour\n")
+        names = ClassNames.parse(["astrocytoma=glioma", "Metastasis=skip"])
+        assert [row.label.value for row in read_manifest(path, names)] == ["glioma", "notumor"]
+        with pytest.raises(InvalidManifest, match="has no rows that are not left out"):
+            read_manifest(
+                _write(images, "path,label\n1.png,metastasis\n"), ClassNames.parse(["metastasis=skip"])
+            )
+
+
+class TestParquet:
+    def test_what_other_tools_write_is_read(self, images: Path) -> None:
+        frame = polars.DataFrame(
+            {
+                "path": ["0.png", "1.png"],
+                "label": polars.Series(["glioma", "notumor"], dtype=polars.Categorical),
+                "fold": polars.Series([1.0, float("nan")], dtype=polars.Float32),
+                "mirrored": [1.0, None],
+                "patient": polars.Series([7, None], dtype=polars.Int16),
+                "width": polars.Series([512, 256], dtype=polars.UInt16),
+                "box_cx": polars.Series([0.5, None], dtype=polars.Float32),
+                "box_cy": [0.25, None],
+                "box_w": [1, 0],
+                "box_h": [1, 0],
+                "tags": [["a"], ["b"]],
+                "__index_level_0__": [3, 4],
+            }
+        ).with_columns(polars.when(polars.col("path") == "0.png").then(polars.col("box_w")).alias("box_w"))
+        frame = frame.with_columns(
+            polars.when(polars.col("path") == "0.png").then(polars.col("box_h")).alias("box_h")
+        )
+        frame.write_parquet(images / "m.parquet")
+        first, second = read_manifest(images / "m.parquet")
+        assert (first.label, first.fold, first.mirrored, first.patient) == (Diagnosis.GLIOMA, 1, True, "7")
+        assert (first.width, first.box) == (512, Box(0.5, 0.25, 1.0, 1.0))
+        assert (second.fold, second.mirrored, second.patient, second.box) == (None, None, None, None)
+
+    def test_columns_have_their_types(self, images: Path) -> None:
+        manifest = read_manifest(_write(images, "path,label,fold,mirrored\n0.png,glioma,3,1\n"))
+        write_manifest(manifest, images / "m.parquet")
+        schema = polars.read_parquet(images / "m.parquet").schema
+        kinds = {str: polars.String, int: polars.Int64, float: polars.Float64, bool: polars.Boolean}
+        assert dict(schema) == {name: kinds[kind] for name, kind in COLUMNS.items()}
+
+    def test_rows_are_named_in_messages(self, images: Path) -> None:
+        polars.DataFrame({"path": ["0.png", "1.png"], "label": ["glioma", "x"]}).write_parquet(
+            images / "m.parquet"
+        )
+        with pytest.raises(InvalidManifest, match=r"m\.parquet row 2: label 'x' is unknown"):
+            read_manifest(images / "m.parquet")
+
+    def test_a_folder_with_both_is_its_parquet(self, images: Path) -> None:
+        polars.DataFrame({"path": ["1.png"], "label": ["glioma"]}).write_parquet(images / "manifest.parquet")
+        _write(images, "path,label\n0.png,glioma\n")
+        assert [row.path.name for row in read_manifest(images)] == ["1.png"]
+
+
+def _texts(alphabet: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.text(alphabet, min_size=1, max_size=12).filter(lambda text: text == text.strip())
+
+
+_ANY = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+_NAMES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=20
+).filter(
+    lambda name: name not in (".", "..") and name.strip() and ":" not in name and ".." not in name.split("\\")
+    and not name.strip().startswith("\\") and len(name.encode()) < 200
+)  # fmt: skip
+_HASHES = st.binary(min_size=32, max_size=32).map(bytes.hex)
+_FRACTIONS = st.floats(0, 1)
+
+
+@st.composite
+def _records(draw: st.DrawFn) -> ImageRecord:
+    optional = {
+        "fold": st.integers(-5, 10**12),
+        "patient": _texts(_ANY),
+        "dataset": _texts(_ANY),
+        "official_split": st.sampled_from(OfficialSplit),
+        "part": st.sampled_from(Part),
+        "mirrored": st.booleans(),
+        "source_label": st.sampled_from(Diagnosis),
+        "box": st.builds(Box, _FRACTIONS, _FRACTIONS, _FRACTIONS, _FRACTIONS),
+        "width": st.integers(1, 10**6),
+        "height": st.integers(1, 10**6),
+        "mode": _texts(_ANY),
+        "pixels_sha256": _HASHES,
+    }
+    row = ImageRecord(
+        Path(draw(_NAMES)),
+        draw(st.sampled_from(Diagnosis)),
+        group=draw(_texts(_ANY)),
+        slice_id=draw(_texts(_ANY)),
+        sha256=draw(_HASHES),
+        source=draw(_texts(_ANY)),
+    )
+    known: Any = {name: draw(st.none() | choice) for name, choice in optional.items()}
+    return replace(row, **known)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(_records(), min_size=1, max_size=4, unique_by=lambda row: row.path),
+    suffix=st.sampled_from([".csv", ".parquet"]),
+    places=st.lists(st.sampled_from(["below", "elsewhere", "other"]), min_size=4, max_size=4),
+)
+def test_what_is_written_reads_back_the_same(rows: list[ImageRecord], suffix: str, places: list[str]) -> None:
+    """Images below the manifest's folder, below the root that lies elsewhere, and outside both."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        homes = {
+            "below": folder / "here" / "in",
+            "elsewhere": folder / "root" / "a",
+            "other": folder / "third",
+        }
+        for home in homes.values():
+            home.mkdir(parents=True)
+        placed = tuple(
+            replace(row, path=homes[place] / row.path) for row, place in zip(rows, places, strict=False)
+        )
+        for row in placed:
+            row.path.touch()
+        manifest = Manifest(placed, folder / "root")
+        write_manifest(manifest, folder / "here" / f"m{suffix}")
+        again = read_manifest(folder / "here" / f"m{suffix}")
+        assert again.records == placed
+        if set(places[: len(rows)]) == {"elsewhere"}:
+            assert again.root == manifest.root
+        assert again.digest == manifest.digest
+
+
+def test_a_manifest_is_valid_wherever_its_folder_goes(
+    images: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.mktemp("home") / "set"
+    manifest = read_manifest(_write(images, "path,label\n0.png,glioma\n"))
+    write_manifest(manifest, images / "manifest.csv")
+    images.rename(home)
+    (row,) = read_manifest(home)
+    assert row.path == home / "0.png"
+    assert str(images) not in (home / "manifest.csv").read_text(encoding="utf-8")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    row = ImageRecord(tmp_path / "a\udcff.png", Diagnosis.GLIOMA, group="g", slice_id="s", sha256="0" * 64)
+    for name in ("m.csv", "m.parquet"):
+        with pytest.raises(InvalidManifest, match="no valid Unicode text; rename the file"):
+            write_manifest(Manifest((row,), tmp_path), tmp_path / name)
+        assert not (tmp_path / name).exists()
+    with pytest.raises(InvalidManifest, match=r"m\.xlsx names no table"):
+        write_manifest(Manifest((row,), tmp_path), tmp_path / "m.xlsx")
+
+
+class TestPage:
+    def test_its_table_lists_the_columns_with_their_types(self) -> None:
+        text = PAGE.read_text(encoding="utf-8")
+        listed = re.findall(r"^\| `(\w+)` \| (\w+) \| .*\S.* \|$", text, flags=re.MULTILINE)
+        words = {str: "text", int: "integer", float: "float", bool: "boolean"}
+        assert listed == [(name, words[kind]) for name, kind in COLUMNS.items()]
+        assert f"`{SCHEMA}`" in text
 
 
 class TestFolder:
@@ -130,8 +382,8 @@ class TestFolder:
         manifest = read_manifest(tmp_path)
         assert [manifest.display_path(row) for row in manifest] == [
             "Testing/glioma/a.png",
-            "Training/glioma/a.png",
             "Testing/notumor/a.png",
+            "Training/glioma/a.png",
             "deep/er/pituitary/a.png",
         ]
         assert {row.source for row in manifest} == {tmp_path.name}
@@ -199,6 +451,27 @@ def test_the_real_data_set_is_what_it_is_said_to_be(real_data: Path) -> None:
     for row, side in zip(manifest, mirrored, strict=True):
         sides.setdefault(row.slice_id, set()).add(side)
     assert sum(found == {"0", "1"} for found in sides.values()) == 1277  # a mirror image is the same slice
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
+def test_the_real_manifest_is_read_whole_and_round_trips(real_data: Path, tmp_path: Path, name: str) -> None:
+    manifest = read_manifest(real_data / "brain-tumor-mri")
+    with (real_data / "brain-tumor-mri" / "manifest.csv").open(encoding="utf-8") as stream:
+        for row, cells in zip(manifest, csv.DictReader(stream), strict=True):
+            assert (row.official_split, row.source) == (cells["official_split"], cells["source"])
+            assert (row.patient or "", row.source_label or "") == (cells["patient_id"], cells["cheng_label"])
+            assert row.mirrored == {"1": True, "0": False, "": None}[cells["mirrored_copy"]]
+            box = [cells[key] for key in ("box_cx", "box_cy", "box_w", "box_h")]
+            assert row.box == (Box(*map(float, box)) if any(box) else None)
+            assert (str(row.width), str(row.height), row.mode) == (
+                cells["width"],
+                cells["height"],
+                cells["mode"],
+            )
+    write_manifest(manifest, tmp_path / name)
+    again = read_manifest(tmp_path / name)
+    assert again.records == manifest.records
+    assert again.root == manifest.root
 
 
 def test_the_hashes_of_the_real_manifest_are_those_of_its_files(real_data: Path) -> None:

@@ -39,7 +39,7 @@ class ClassNames:
         Raises
         ------
         InvalidConfiguration
-            If one is written otherwise or names no class.
+            If one is written otherwise, names no class, or contradicts another.
         """
         mapping: dict[str, Diagnosis | None] = {}
         for setting in settings:
@@ -50,7 +50,11 @@ class ClassNames:
                     f"the label mapping {setting!r} is not understood; write NAME=CLASS, where CLASS is one of "
                     f"{', '.join(CLASS_ORDER)} or {LEFT_OUT}"
                 )
-            mapping[name.strip().lower()] = None if target == LEFT_OUT else Diagnosis(target)
+            key, label = name.strip().lower(), None if target == LEFT_OUT else Diagnosis(target)
+            if mapping.setdefault(key, label) != label:
+                raise InvalidConfiguration(
+                    f"the label {name.strip()!r} is mapped to {_target(mapping[key])} and to {target}; map it once"
+                )
         return cls(mapping)
 
     def knows(self, name: str) -> bool:
@@ -78,10 +82,14 @@ class ClassNames:
         label = _plain(name)
         if label is None:
             raise InvalidManifest(
-                f"{where}: label {name!r} is unknown; labels are {', '.join(CLASS_ORDER)}; map others with "
+                f"{where}: label {name[:60]!r} is unknown; labels are {', '.join(CLASS_ORDER)}; map others with "
                 f"'tumorscope data index --map-label NAME=CLASS'"
             )
         return label
+
+
+def _target(label: Diagnosis | None) -> str:
+    return LEFT_OUT if label is None else label.value
 
 
 def _plain(name: str) -> Diagnosis | None:

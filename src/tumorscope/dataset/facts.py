@@ -37,7 +37,7 @@ class ImageFacts:
     mode
         PIL mode of a still image, the dtype of the pixels of any other file.
     format
-        ``PNG``, ``JPEG``...; the suffix in capitals for what is no still image.
+        ``PNG``, ``JPEG``...; the last suffix in capitals for what is no still image.
     file_bytes
         Length of the file.
     """

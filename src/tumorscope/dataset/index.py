@@ -7,17 +7,19 @@ is :mod:`tumorscope.dataset.manifest_file`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tumorscope.core.errors import InvalidManifest
+from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.class_names import ClassNames
 from tumorscope.dataset.facts import ImageFacts, file_hash
 from tumorscope.dataset.manifest import ImageRecord, Manifest, OfficialSplit
 from tumorscope.dataset.scan import Failure, Progress, scan
+from tumorscope.reading.registry import has_image_suffix
 
-__all__ = ["Indexed", "index_folder", "measure", "with_facts"]
+__all__ = ["Indexed", "index_folder", "measure", "unlabelled_folders", "with_facts"]
 
 _SPLIT_FOLDERS = {
     "training": OfficialSplit.TRAINING,
@@ -42,43 +44,46 @@ def index_folder(folder: Path, class_names: ClassNames | None = None) -> Manifes
     ----------
     folder
         Holds sub-folders, at any depth, named after the classes; the nearest one counts. A folder named
-        ``Training``, ``train``, ``Testing`` or ``test`` above an image gives its official split.
+        ``Training``, ``train``, ``Testing`` or ``test`` above an image gives its official split. Hidden files and
+        folders are passed over.
     class_names
         Further names of the classes.
 
     Returns
     -------
     Manifest
-        Sorted by path; exact copies of a file form a group.
+        In the order of the paths, the same on every system; exact copies of a file form a group.
 
     Raises
     ------
+    MissingInput
+        If a folder may not be read.
     InvalidManifest
-        If there are none, or a link leaves the folder.
+        If there are no images, or a link leaves the folder.
     """
     names = class_names or ClassNames()
+    source = folder.resolve().name
     rows = []
-    for where, below, files in os.walk(folder):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        place = Path(where)
-        inner = place.relative_to(folder).parts
-        for name in [*below, *files]:
-            _refuse_foreign_link(folder, place / name)
-        label_name = next((part for part in reversed(inner) if names.knows(part)), None)
-        label = None if label_name is None else names.diagnosis(label_name, str(place))
+    for place in _walk(folder):
+        label_name = _class_folder(place.inner, names)
+        label = None if label_name is None else names.diagnosis(label_name, str(place.path))
         if label is None:
             continue
-        split = next((_SPLIT_FOLDERS[part.lower()] for part in inner if part.lower() in _SPLIT_FOLDERS), None)
-        for name in sorted(name for name in files if not name.startswith(".")):
-            sha256 = file_hash(place / name)
+        split = next(
+            (_SPLIT_FOLDERS[part.lower()] for part in place.inner if part.lower() in _SPLIT_FOLDERS), None
+        )
+        for name in place.files:
+            path = place.path / name
+            _refuse_foreign_link(folder, path)
+            sha256 = file_hash(path)
             rows.append(
                 ImageRecord(
-                    place / name,
+                    path,
                     label,
                     group=sha256,
                     slice_id=sha256,
                     sha256=sha256,
-                    source=folder.resolve().name,
+                    source=source,
                     official_split=split,
                 )
             )
@@ -87,7 +92,19 @@ def index_folder(folder: Path, class_names: ClassNames | None = None) -> Manifes
             f"{folder} holds no images in sub-folders named {', '.join(CLASS_ORDER)}; make one folder per class, or "
             "map the names of yours with 'tumorscope data index --map-label NAME=CLASS'"
         )
+    # As text: paths themselves compare without regard to case on some systems.
+    rows.sort(key=lambda row: row.path.relative_to(folder).as_posix())
     return Manifest(tuple(rows), folder)
+
+
+def unlabelled_folders(folder: Path, class_names: ClassNames | None = None) -> tuple[Path, ...]:
+    """Sub-folders that hold images and that :func:`index_folder` passes over, since no name gives their class."""
+    names = class_names or ClassNames()
+    return tuple(
+        place.path
+        for place in _walk(folder)
+        if _class_folder(place.inner, names) is None and any(has_image_suffix(name) for name in place.files)
+    )
 
 
 def measure(manifest: Manifest, progress: Progress | None = None) -> Indexed:
@@ -117,6 +134,34 @@ def with_facts(record: ImageRecord, facts: ImageFacts) -> ImageRecord:
         height=facts.height,
         mode=facts.mode,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One folder of a tree: where it is, the names that lead to it, and its files."""
+
+    path: Path
+    inner: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def _walk(folder: Path) -> Iterator[_Place]:
+    """Folders without hidden ones; links to folders are not followed, and refused where they lead out."""
+    for where, below, files in os.walk(folder, onerror=_refuse_unreadable):
+        path = Path(where)
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for name in below:
+            _refuse_foreign_link(folder, path / name)
+        seen = tuple(sorted(name for name in files if not name.startswith(".")))
+        yield _Place(path, path.relative_to(folder).parts, seen)
+
+
+def _class_folder(inner: tuple[str, ...], names: ClassNames) -> str | None:
+    return next((part for part in reversed(inner) if names.knows(part)), None)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise MissingInput(f"{error.filename} may not be read; check its permissions") from error
 
 
 def _refuse_foreign_link(folder: Path, path: Path) -> None:

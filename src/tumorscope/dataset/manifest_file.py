@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TypeVar
+from pathlib import Path
+from typing import Final, TypeVar
 
 from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.labels import Diagnosis
@@ -18,6 +18,7 @@ from tumorscope.dataset.class_names import ClassNames
 from tumorscope.dataset.facts import file_hash
 from tumorscope.dataset.index import index_folder
 from tumorscope.dataset.manifest import Box, ImageRecord, Manifest, OfficialSplit, Part
+from tumorscope.dataset.row_paths import RowPaths, shown
 from tumorscope.dataset.table import TABLE_SUFFIXES, Cell, read_table, write_table
 
 __all__ = ["COLUMNS", "MANIFEST_NAMES", "SCHEMA", "read_manifest", "write_manifest"]
@@ -54,8 +55,11 @@ COLUMNS: Mapping[str, type] = {
 # Names that the field's own tables use for the same thing.
 _ALIASES = {"patient_id": "patient", "mirrored_copy": "mirrored", "cheng_label": "source_label"}
 _REQUIRED = ("path", "label")
+_SLICE_NUMBER: Final = "cheng_slice"  # its number in Figshare article 1512427, from which slice_id is made
+_KNOWN = frozenset({*COLUMNS, *_ALIASES, _SLICE_NUMBER})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TRUTH = {"1": True, "0": False, "true": True, "false": False}
+_WHOLE = re.compile(r"[+-]?\d{1,18}(\.0*)?")  # tables of other tools write 3 as 3.0 where some rows have none
+_TRUTH = {"1": True, "0": False, "true": True, "false": False, "1.0": True, "0.0": False}
 
 _Value = TypeVar("_Value")
 
@@ -127,26 +131,36 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
 
 
 def _read_file(path: Path, names: ClassNames) -> Manifest:
-    header, rows = read_table(path)
-    header = [_ALIASES.get(name, name) for name in header]
-    missing = [name for name in _REQUIRED if name not in header]
-    if missing:
-        raise InvalidManifest(f"{path.name} lacks the column {missing[0]!r}; needed are: path, label")
+    table = read_table(path, lambda name: name.strip() in _KNOWN)
+    header = _canonical([name.strip() for name in table.columns], path.name)
     reader = _RowReader(path, names)
     records = [
         record
-        for number, cells in enumerate(rows, start=2)
-        if (record := reader.record(number, dict(zip(header, cells, strict=False)))) is not None
+        for place, cells in zip(table.places, table.rows, strict=True)
+        if (record := reader.record(place, dict(zip(header, cells, strict=True)))) is not None
     ]
     if not records:
-        raise InvalidManifest(f"{path.name} has no rows; each image needs one")
+        raise InvalidManifest(f"{path.name} has no rows that are not left out; each image needs one")
     absent = [row for row in records if not row.sha256]
     if absent:
         raise InvalidManifest(
             f"{len(absent)} of {len(records)} images named in {path.name} do not exist, the first is "
-            f"{absent[0].path.name}; paths are relative to the folder of the manifest"
+            f"{shown(absent[0].path.name)}; paths are relative to the folder of the manifest"
         )
     return Manifest(tuple(records), reader.common_root())
+
+
+def _canonical(header: list[str], file_name: str) -> list[str]:
+    """Column names of this schema for those of the file."""
+    renamed = [_ALIASES.get(name, name) for name in header]
+    missing = [name for name in _REQUIRED if name not in renamed]
+    if missing:
+        raise InvalidManifest(f"{file_name} lacks the column {missing[0]!r}; needed are: path, label")
+    twice = next((name for name in renamed if name in _KNOWN and renamed.count(name) > 1), None)
+    if twice is not None:
+        also = "".join(f" or {alias!r}" for alias, name in _ALIASES.items() if name == twice)
+        raise InvalidManifest(f"{file_name} has the column {twice!r}{also} more than once; keep one of them")
+    return renamed
 
 
 class _RowReader:
@@ -155,30 +169,31 @@ class _RowReader:
     def __init__(self, manifest: Path, names: ClassNames) -> None:
         self._manifest = manifest
         self._names = names
-        self._lines: dict[Path, int] = {}
-        self._real_folders: dict[Path, str] = {}
-        self._roots: set[Path] = set()
+        self._paths = RowPaths(manifest.parent)
 
     def common_root(self) -> Path:
         """The folder that all paths are relative to; the manifest's own where there are several."""
-        return next(iter(self._roots)) if len(self._roots) == 1 else self._manifest.parent
+        roots = self._paths.roots
+        return roots[0] if len(roots) == 1 else self._manifest.parent
 
-    def record(self, number: int, cells: Mapping[str, str]) -> ImageRecord | None:
+    def record(self, place: str, cells: Mapping[str, str]) -> ImageRecord | None:
         """One row; ``None`` where its class was asked to be left out."""
-        where = f"{self._manifest.name} line {number}"
+        where = f"{self._manifest.name} {place}"
         row = _Row(cells, where)
         if row["schema"] not in ("", SCHEMA):
             raise InvalidManifest(
-                f"{where}: schema is {row['schema']!r}; this version reads {SCHEMA}; "
+                f"{where}: schema is {shown(row['schema'])!r}; this version reads {SCHEMA}; "
                 "make the manifest again with 'tumorscope data index'"
             )
         label = self._names.diagnosis(row["label"], where)
         if label is None:
             return None
-        path = self._path(row, number)
-        sha256 = "" if not path.is_file() else (row.hash("sha256") or file_hash(path))
+        path = self._paths.file(row.raw("path"), row.raw("root"), where)
+        # The function of os.path also answers for a name that no disk can hold.
+        sha256 = (row.hash("sha256") or file_hash(path)) if os.path.isfile(path) else ""  # noqa: PTH113
         group = row["group"] or (f"patient:{row['patient']}" if row["patient"] else sha256)
-        traced = row["slice_id"] or (f"figshare:{row['cheng_slice']}" if row["cheng_slice"] else "")
+        number = row.whole(_SLICE_NUMBER)
+        traced = row["slice_id"] or ("" if number is None else f"figshare:{number}")
         return ImageRecord(
             path=path,
             label=label,
@@ -201,68 +216,36 @@ class _RowReader:
             pixels_sha256=row.hash("pixels_sha256") or None,
         )
 
-    def _path(self, row: _Row, number: int) -> Path:
-        text = row["path"]
-        if not text:
-            raise InvalidManifest(f"{row.where}: path is empty; the file of the image is needed")
-        parts = PurePosixPath(text.replace("\\", "/"))
-        if parts.is_absolute() or PureWindowsPath(text).drive or ".." in parts.parts or "\0" in text:
-            raise InvalidManifest(
-                f"{row.where}: path {text!r} leaves the folder of the manifest; paths are relative to that folder, "
-                "without '..'"
-            )
-        root = self._manifest.parent / row["root"]
-        path = root / parts
-        if self._leaves(root, path):
-            raise InvalidManifest(
-                f"{row.where}: path {text!r} is a link that leaves the folder of the manifest; "
-                "put the file itself there"
-            )
-        before = self._lines.setdefault(path, number)
-        if before != number:
-            raise InvalidManifest(
-                f"{row.where}: path {text!r} stands in line {before} too; an image needs one line"
-            )
-        self._roots.add(root)
-        return path
-
-    def _leaves(self, root: Path, path: Path) -> bool:
-        """Whether links lead out of the root; folders are looked up once."""
-        inside = self._real_folder(root)
-        real = os.path.realpath(path) if path.is_symlink() else self._real_folder(path.parent)
-        return os.path.commonpath([inside, real]) != inside
-
-    def _real_folder(self, folder: Path) -> str:
-        if folder not in self._real_folders:
-            self._real_folders[folder] = os.path.realpath(folder)
-        return self._real_folders[folder]
-
 
 class _Row:
-    """The cells of one line by column, parsed on demand; a missing or short line reads as empty cells."""
+    """The cells of one row by column, parsed on demand; a column that the file lacks reads as empty cells."""
 
     def __init__(self, cells: Mapping[str, str], where: str) -> None:
         self._cells = cells
         self.where = where
 
     def __getitem__(self, column: str) -> str:
-        return (self._cells.get(column) or "").strip()
+        return self._cells.get(column, "").strip()
+
+    def raw(self, column: str) -> str:
+        """The cell with the spaces round it, which are part of some file names."""
+        return self._cells.get(column, "")
 
     def whole(self, column: str) -> int | None:
-        try:
-            return int(self[column]) if self[column] else None
-        except ValueError:
-            raise InvalidManifest(
-                f"{self.where}: {column} is {self[column]!r}; a whole number is needed"
-            ) from None
+        text = self[column]
+        if not text:
+            return None
+        if not _WHOLE.fullmatch(text):
+            raise InvalidManifest(f"{self.where}: {column} is {shown(text)!r}; a whole number is needed")
+        return int(text.partition(".")[0])
 
     def hash(self, column: str) -> str:
         """The hash that the manifest vouches for, so that large data sets are not read only to be hashed."""
         text = self[column].lower()
         if text and not _SHA256.fullmatch(text):
             raise InvalidManifest(
-                f"{self.where}: {column} is {text!r}; 64 hexadecimal digits are needed, or leave it empty to have "
-                "it computed"
+                f"{self.where}: {column} is {shown(text)!r}; 64 hexadecimal digits are needed, or leave it empty to "
+                "have it computed"
             )
         return text
 
@@ -275,7 +258,9 @@ class _Row:
         allowed = list(choices or [str(choice) for choice in parse])  # type: ignore[attr-defined]
         by_name = {choice.lower(): choice for choice in allowed}
         if text.lower() not in by_name:
-            raise InvalidManifest(f"{self.where}: {column} is {text!r}; accepted are {', '.join(allowed)}")
+            raise InvalidManifest(
+                f"{self.where}: {column} is {shown(text)!r}; accepted are {', '.join(allowed)}"
+            )
         return parse(by_name[text.lower()])
 
     def box(self) -> Box | None:

@@ -7,19 +7,40 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.files import atomic_write
 from tumorscope.core.optional import require
 
-__all__ = ["TABLE_SUFFIXES", "Cell", "check_table_name", "read_table", "write_table"]
+__all__ = ["TABLE_SUFFIXES", "Cell", "Table", "check_table_name", "read_table", "write_table"]
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 Cell = str | int | float | bool | None
 
 _PARQUET_MAGIC = b"PAR1"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as text.
+
+    Parameters
+    ----------
+    columns
+        Their names, as the file writes them.
+    rows
+        One list of cells a row, as many as there are columns; a missing value is an empty text.
+    places
+        What to call each row in a message: ``line 7`` of a CSV file, ``row 6`` of a Parquet file.
+    """
+
+    columns: list[str]
+    rows: list[list[str]]
+    places: list[str]
 
 
 def check_table_name(path: Path) -> None:
@@ -36,20 +57,23 @@ def check_table_name(path: Path) -> None:
         )
 
 
-def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+def read_table(path: Path, wanted: Callable[[str], bool] = lambda _: True) -> Table:
     """Read a table as text; the content decides the format.
 
-    Returns
-    -------
-    tuple
-        Column names, and one list of cells a row; a missing value is an empty text.
+    Parameters
+    ----------
+    path
+        CSV or Parquet.
+    wanted
+        Given the name of a column, whether its cells are needed. A Parquet column that is not needed may be of any
+        type.
 
     Raises
     ------
     MissingInput
         If the file may not be read.
     InvalidManifest
-        If it is neither CSV in UTF-8 nor Parquet.
+        If it is neither CSV in UTF-8 nor Parquet, or a line has more cells than there are columns.
     MissingDependency
         If it is Parquet and Polars is not installed.
     """
@@ -57,7 +81,9 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
         content = path.read_bytes()
     except OSError as error:
         raise MissingInput(f"{path} may not be read; check its permissions") from error
-    return _read_parquet(content, path) if content[:4] == _PARQUET_MAGIC else _read_csv(content, path)
+    if content[:4] == _PARQUET_MAGIC or path.suffix.lower() == ".parquet":
+        return _read_parquet(content, path, wanted)
+    return _read_csv(content, path)
 
 
 def write_table(path: Path, columns: Mapping[str, type], rows: Iterable[list[Cell]]) -> None:
@@ -75,44 +101,91 @@ def write_table(path: Path, columns: Mapping[str, type], rows: Iterable[list[Cel
     Raises
     ------
     InvalidManifest
-        If the name ends otherwise.
+        If the name ends otherwise, or a text cannot be written as UTF-8.
     MissingDependency
         If it is Parquet and Polars is not installed.
     """
     check_table_name(path)
-    content = _parquet(columns, rows) if path.suffix.lower() == ".parquet" else _csv(columns, rows)
+    try:
+        content = _parquet(columns, rows) if path.suffix.lower() == ".parquet" else _csv(columns, rows)
+    except UnicodeEncodeError as error:
+        raise InvalidManifest(
+            f"{error.object!r} cannot be written: it is no valid Unicode text; rename the file"
+        ) from error
     atomic_write(path, content)
 
 
-def _read_csv(content: bytes, path: Path) -> tuple[list[str], list[list[str]]]:
+def _read_csv(content: bytes, path: Path) -> Table:
     try:
-        lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise InvalidManifest(
-            f"{path.name} is neither a CSV file in UTF-8 nor Parquet; needed are the columns path, label"
+            f"{path.name} is neither a CSV file in UTF-8 nor Parquet; save the table as one of them"
         ) from error
-    lines = [line for line in lines if line]
-    return (lines[0], lines[1:]) if lines else ([], [])
+    reader = csv.reader(io.StringIO(text, newline=""))
+    lines: list[list[str]] = []
+    places: list[str] = []
+    end = 0
+    try:
+        for cells in reader:
+            begin, end = end + 1, reader.line_num  # a quoted cell may go over several lines
+            if any(cells):
+                lines.append(cells)
+                places.append(f"line {begin}")
+    except csv.Error as error:
+        raise InvalidManifest(
+            f"{path.name} line {reader.line_num} is no line of a CSV file: {error}"
+        ) from error
+    if not lines:
+        return Table([], [], [])
+    columns = lines[0]
+    for cells, place in zip(lines, places, strict=True):
+        if any(cells[len(columns) :]):
+            raise InvalidManifest(
+                f"{path.name} {place} has {len(cells)} cells, the first line {len(columns)}; put quotes round a cell "
+                "that holds a comma"
+            )
+    rows = [[*cells, *[""] * (len(columns) - len(cells))][: len(columns)] for cells in lines[1:]]
+    return Table(columns, rows, places[1:])
 
 
-def _read_parquet(content: bytes, path: Path) -> tuple[list[str], list[list[str]]]:
+def _read_parquet(content: bytes, path: Path, wanted: Callable[[str], bool]) -> Table:
     polars = require("polars", extra="data", purpose="reading Parquet")
     try:
         frame = polars.read_parquet(io.BytesIO(content))
-        texts = frame.cast(polars.String).fill_null("")
-    except (polars.exceptions.PolarsError, OSError) as error:
+        texts = polars.DataFrame([_as_text(frame[name], polars) for name in frame.columns if wanted(name)])
+    # Its decoders panic on some damaged files; that error of Polars is no Exception.
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, ValueError) as error:
         raise InvalidManifest(
-            f"{path.name} is a damaged Parquet file, or one with nested columns; write it again"
+            f"{path.name} is a damaged Parquet file, or its columns hold no plain values; write it again"
         ) from error
-    return list(texts.columns), [list(row) for row in texts.iter_rows()]
+    rows = [list(row) for row in texts.iter_rows()]
+    return Table(list(texts.columns), rows, [f"row {number}" for number in range(1, len(rows) + 1)])
+
+
+def _as_text(column: Any, polars: Any) -> Any:
+    """Cells as text; what is missing, not-a-number among it, is an empty one."""
+    if column.dtype.is_float():  # how pandas writes whole numbers and truth values of which some are missing
+        column = column.fill_nan(None)
+    return column.cast(polars.String).fill_null("")
+
+
+class _UnixLines:
+    """Text that a CSV writer ends by CR LF, which makes it put quotes round either, with LF alone at the ends."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO(newline="")
+
+    def write(self, line: str) -> int:
+        return self.stream.write(line.removesuffix("\r\n") + "\n")
 
 
 def _csv(columns: Mapping[str, type], rows: Iterable[list[Cell]]) -> bytes:
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
+    lines = _UnixLines()
+    writer = csv.writer(lines, lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows([int(cell) if isinstance(cell, bool) else cell for cell in row] for row in rows)
-    return stream.getvalue().encode()
+    return lines.stream.getvalue().encode()
 
 
 def _parquet(columns: Mapping[str, type], rows: Iterable[list[Cell]]) -> bytes:

@@ -23,7 +23,7 @@ def index(
     """Make a manifest of any folder or table of labelled images.
 
     Every image is opened: its size, mode and the hashes of file and pixels are written down. Images that cannot be
-    read are listed and left out (exit status 1).
+    read are listed and left out (exit status 1). Of a folder the tree itself counts, not a manifest that lies in it.
 
     \b
     Examples:
@@ -31,21 +31,29 @@ def index(
       tumorscope data index labels.csv --out manifest.csv
       tumorscope data index images/ --map-label astrocytoma=glioma --map-label metastasis=skip --out manifest.csv
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
-    from tumorscope.cli.data.report import by_class, left_out
+    from tumorscope.cli.data.report import by_class, left_out, remarks
     from tumorscope.cli.progress import counter
+    from tumorscope.core.errors import InvalidManifest
     from tumorscope.core.files import check_writable
     from tumorscope.dataset.class_names import ClassNames
-    from tumorscope.dataset.index import measure
+    from tumorscope.dataset.index import index_folder, measure, unlabelled_folders
     from tumorscope.dataset.manifest_file import read_manifest, write_manifest
     from tumorscope.dataset.table import check_table_name
 
     names = ClassNames.parse(map_label or [])
     check_table_name(out)
     check_writable(out)
+    is_tree = source.is_dir()
+    found = index_folder(source, names) if is_tree else read_manifest(source, names)
     with counter("images", show=progress) as count:
-        indexed = measure(read_manifest(source, names), progress=count)
+        indexed = measure(found, progress=count)
+    left_out(indexed.failures)
+    if not len(indexed.manifest):
+        raise InvalidManifest(f"none of the {len(found):,} images could be read; no manifest was written")
     write_manifest(indexed.manifest, out)
     typer.echo(f"{len(indexed.manifest):,} images written to {out}: {by_class(indexed.manifest)}")
+    remarks(indexed.manifest)
+    for folder in unlabelled_folders(source, names) if is_tree else ():
+        typer.echo(f"note: {folder} is named after no class and was passed over; see --map-label", err=True)
     if indexed.failures:
-        left_out(indexed.failures)
         raise typer.Exit(1)

@@ -26,7 +26,7 @@ def join(
       tumorscope data join kaggle/manifest.parquet own/manifest.csv --out all.parquet
       tumorscope data join kaggle/ hospital/ --map-label astrocytoma=glioma --out all.csv
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
-    from tumorscope.cli.data.report import by_class
+    from tumorscope.cli.data.report import by_class, remarks
     from tumorscope.core.files import check_writable
     from tumorscope.dataset.class_names import ClassNames
     from tumorscope.dataset.join import join as join_manifests
@@ -39,3 +39,4 @@ def join(
     joined = join_manifests([read_manifest(source, names) for source in sources])
     write_manifest(joined, out)
     typer.echo(f"{len(joined):,} images written to {out}: {by_class(joined)}")
+    remarks(joined)

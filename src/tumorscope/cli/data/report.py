@@ -11,7 +11,7 @@ from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.scan import Failure
 
-__all__ = ["by_class", "left_out"]
+__all__ = ["by_class", "left_out", "remarks"]
 
 
 def by_class(manifest: Manifest) -> str:
@@ -26,3 +26,22 @@ def left_out(failures: Iterable[Failure]) -> None:
         text = str(failure.error)
         shown = text if str(failure.path) in text else f"{failure.path}: {text}"
         typer.echo(f"left out: {shown}", err=True)
+
+
+def remarks(manifest: Manifest) -> None:
+    """Say on standard error what is odd about the labels: classes without images, groups with several classes."""
+    empty = [key.value for key in CLASS_ORDER if not any(row.label is key for row in manifest)]
+    if empty:
+        typer.echo(f"note: there is no image of {', '.join(empty)}", err=True)
+    labels: dict[str, set[str]] = {}
+    for row in manifest:
+        labels.setdefault(row.group, set()).add(row.label.value)
+    mixed = [group for group, found in labels.items() if len(found) > 1]
+    if mixed:
+        example = next(row for row in manifest if row.group == mixed[0])
+        typer.echo(
+            f"note: {len(mixed):,} groups hold images of several classes "
+            f"({' and '.join(sorted(labels[mixed[0]]))}, for example with {manifest.display_path(example)}); "
+            "'tumorscope data audit' lists them",
+            err=True,
+        )
