@@ -125,6 +125,7 @@ def read_url(url: str, *, advice: str) -> bytes:
             content: bytes = answer.read(_MOST_TEXT)
             return content
     except HTTPError as error:
+        error.close()
         raise DownloadFailed(f"{_host(url)} answered {error.code} {error.reason}; {advice}") from error
     except (OSError, HTTPException, ValueError) as error:
         raise _unreachable(url, error, advice) from error
@@ -179,6 +180,7 @@ class _Download:
                 self._receive(answer, there, remote)
         except HTTPError as error:
             self._answered = True
+            error.close()
             self._refused(error, there)
         except (_Interrupted, DownloadFailed):
             raise

@@ -62,7 +62,7 @@ def unpack(origin: Path, target: Path, rename: Rename, progress: Progress | None
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
         made = _Target(Path(scratch) / "files", rename, origin.name)
         if origin.is_dir():
-            _take_folder(origin, made, progress)
+            _take_folder(origin, made, Path(scratch), progress)
         elif is_archive(read_head(origin, str(origin))):
             _take_archive(Archive(origin, origin.name), PurePosixPath(), made, Path(scratch), progress)
         else:
@@ -136,12 +136,12 @@ def _take_archive(
             progress(done, len(members))
 
 
-def _take_folder(folder: Path, made: _Target, progress: Progress | None) -> None:
+def _take_folder(folder: Path, made: _Target, scratch: Path, progress: Progress | None) -> None:
     files = sorted(_files(folder))
     for done, path in enumerate(files, start=1):
         name = PurePosixPath(path.relative_to(folder).as_posix())
         if path.suffix.lower() == ".zip":
-            _take_archive(Archive(path, path.name), name.with_suffix(""), made, None)
+            _take_archive(Archive(path, path.name), name.with_suffix(""), made, scratch)
         elif (place := made.place(name)) is not None:
             try:
                 made.count(path.stat().st_size)
