@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import typer
 
+from tumorscope.cli.data.audit import audit
+from tumorscope.cli.data.fetch import fetch
 from tumorscope.cli.data.index import index
 from tumorscope.cli.data.join import join
 from tumorscope.cli.data.phantom import phantom
+from tumorscope.cli.data.split import split
 
 __all__ = ["app"]
 
@@ -23,5 +26,5 @@ def _group() -> None:
     """Make and look after data sets."""
 
 
-for _verb in (index, join, phantom):
+for _verb in (audit, fetch, index, join, phantom, split):
     app.command()(_verb)

@@ -1,0 +1,172 @@
+"""``tumorscope data split``: parse, call, print."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tumorscope.cli.data.options import Out, ShowProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tumorscope.dataset.certificate import Side, SplitCertificate
+    from tumorscope.dataset.copies.pair import CopyPair
+    from tumorscope.dataset.manifest import Manifest
+    from tumorscope.dataset.resplit import SplitRequest
+
+__all__ = ["split"]
+
+
+def split(
+    source: Annotated[Path, typer.Argument(help="A manifest, or a folder with one sub-folder per class.")],
+    out: Out,
+    folds: Annotated[
+        int | None, typer.Option("--folds", metavar="K", help="Make K cross-validation folds.")
+    ] = None,
+    hold_out: Annotated[
+        float | None,
+        typer.Option(
+            "--hold-out", metavar="FRACTION", help="Hold this share of the images out as part 'test'."
+        ),
+    ] = None,
+    leak_free: Annotated[
+        bool,
+        typer.Option(
+            "--leak-free",
+            help="Part 'test': official Testing images with no copy and no patient in Training; "
+            "the other Testing images are excluded.",
+        ),
+    ] = False,
+    keep_folds: Annotated[
+        bool, typer.Option("--keep-folds", help="Keep the manifest's own folds, if they do not leak.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another number gives another split.")] = 0,
+    trust_groups: Annotated[
+        bool,
+        typer.Option("--trust-groups", help="Do not compare the pictures: trust the manifest's keys alone."),
+    ] = False,
+    progress: ShowProgress = True,
+) -> None:
+    """Split a data set so that no patient and no copy lies on two sides, and certify it.
+
+    Classes are balanced. The same seed gives the same split, whatever the order of the rows. A certificate that
+    says what was checked and found is written beside the manifest.
+
+    \b
+    Examples:
+      tumorscope data split manifest.csv --folds 5 --out split.csv
+      tumorscope data split images/ --hold-out 0.2 --folds 4 --out split.parquet
+      tumorscope data split manifest.csv --leak-free --keep-folds --out leak-free.csv
+    """  # noqa: D301  # \b is a control character that keeps the examples as they are
+    from tumorscope import __version__
+    from tumorscope.core.files import check_writable
+    from tumorscope.dataset.certificate import certificate_path, certify, write_certificate
+    from tumorscope.dataset.manifest_file import read_manifest, write_manifest
+    from tumorscope.dataset.resplit import SplitRequest, resplit
+    from tumorscope.dataset.table import check_table_name
+
+    request = SplitRequest(folds, hold_out, leak_free, keep_folds, seed)
+    check_table_name(out)
+    check_writable(out)
+    check_writable(certificate_path(out))
+    manifest = read_manifest(source)
+    pairs = None if trust_groups else _near_copies(manifest, progress=progress)
+    result = resplit(manifest, request, pairs or ())
+    write_manifest(result, out)
+    certificate = certify(
+        manifest,
+        result,
+        request,
+        pairs,
+        file=out,
+        command=_command(source, out, request, trust_groups=trust_groups),
+        version=__version__,
+    )
+    write_certificate(certificate, certificate_path(out))
+    if any(row.fold is not None for row in manifest) and not (folds or keep_folds):
+        typer.echo("the manifest's own folds were dropped; --keep-folds keeps them", err=True)
+    for line in _summary(certificate):
+        typer.echo(line)
+    typer.echo(f"written to {out}, certificate to {certificate_path(out)}")
+
+
+def _near_copies(manifest: Manifest, *, progress: bool) -> Sequence[CopyPair] | None:
+    """Search the pictures for near copies; ``None`` where nothing was searched."""
+    # HERE the pixel search is called (tumorscope.dataset.copies.search.find_copies), with a bar by
+    # cli.progress.counter; until it is, the certificate says that only keys were checked.
+    del manifest, progress
+    return None
+
+
+def _command(source: Path, out: Path, request: SplitRequest, *, trust_groups: bool) -> str:
+    words = ["tumorscope", "data", "split", source.as_posix(), "--out", out.as_posix()]
+    if request.folds is not None:
+        words += ["--folds", str(request.folds)]
+    if request.hold_out is not None:
+        words += ["--hold-out", str(request.hold_out)]
+    words += [
+        name
+        for name, given in (
+            ("--leak-free", request.leak_free),
+            ("--keep-folds", request.keep_folds),
+            ("--trust-groups", trust_groups),
+        )
+        if given
+    ]
+    return shlex.join([*words, "--seed", str(request.seed)])
+
+
+def _summary(certificate: SplitCertificate) -> Iterator[str]:
+    joined = certificate.groups_before - certificate.groups_after
+    yield (
+        f"{certificate.images:,} images in {certificate.groups_after:,} undivided groups"
+        + (f" (the manifest's {certificate.groups_before:,}, some of them joined)" if joined else "")
+    )
+    for side in certificate.sides:
+        yield f"{side.split} {side.side}: {side.images:,} images in {side.groups:,} groups: {_by_class(side)}"
+    for uneven in certificate.most_uneven:
+        yield (
+            f"farthest from even: {uneven.share:.1%} of {uneven.label} in {uneven.split} {uneven.side}, "
+            f"{uneven.wanted:.1%} wanted"
+        )
+    yield from _checks(certificate)
+    if certificate.groups_with_two_labels:
+        yield (
+            f"groups with images of two classes: {certificate.groups_with_two_labels} "
+            f"({certificate.images_in_groups_with_two_labels} images), kept whole; look at their labels"
+        )
+    if certificate.test_part is not None and not certificate.test_part.estimable:
+        from tumorscope.dataset.certificate import FEWEST_GROUPS
+
+        yield (
+            f"figures on part test: not estimable (fewer than {FEWEST_GROUPS} groups of "
+            f"{', '.join(certificate.test_part.too_few)})"
+        )
+
+
+def _checks(certificate: SplitCertificate) -> Iterator[str]:
+    found = ", ".join(
+        f"{check.key} {check.across_folds + check.across_parts}"
+        + ("" if check.images == certificate.images else f" (known of {check.images:,} images)")
+        for check in certificate.checked
+    )
+    yield f"on two sides: {found}"
+    copies = certificate.near_copies
+    if not copies.searched:
+        yield "near copies were not searched: only the manifest's keys were checked"
+        return
+    across = (copies.across_folds or 0) + (copies.across_parts or 0)
+    yield (
+        f"near copies by comparing pictures: {copies.pairs:,} pairs, {copies.pairs_in_different_groups:,} of them "
+        f"in two groups of the manifest, now joined; {across} on two sides"
+    )
+
+
+def _by_class(side: Side) -> str:
+    return ", ".join(
+        f"{name} {count:,} ({side.groups_by_class[name]:,})" for name, count in side.images_by_class.items()
+    )

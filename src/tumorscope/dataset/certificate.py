@@ -1,0 +1,293 @@
+"""The certificate of a split, written beside its manifest, schema ``tumorscope/split-certificate/1``.
+
+Owns what was checked and counted, and the shape in which it is kept. Everything is measured on the finished rows,
+not taken over from whoever split them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tumorscope.core.files import atomic_write
+from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.dataset.copies.pair import CopyPair
+from tumorscope.dataset.facts import file_hash
+from tumorscope.dataset.groups import Key, groups_with_two_labels, key_of
+from tumorscope.dataset.leaks import Leak, find_leaks, fold_sides, part_sides
+from tumorscope.dataset.manifest import ImageRecord, Manifest, Part
+from tumorscope.dataset.resplit import SplitRequest
+
+__all__ = [
+    "FEWEST_GROUPS",
+    "CheckedKey",
+    "Estimability",
+    "NearCopies",
+    "Side",
+    "SplitCertificate",
+    "UnevenClass",
+    "certificate_path",
+    "certify",
+    "write_certificate",
+]
+
+FEWEST_GROUPS = 10
+"""Groups that each class needs before a figure on a test part is worth printing."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CheckedKey(_Part):
+    """One key, and whether any of its values lies on two sides."""
+
+    key: Key
+    images: int = Field(
+        description="Images whose value of the key is known; the others could not be checked."
+    )
+    across_folds: int = Field(description="Values that lie in two folds.")
+    across_parts: int = Field(description="Values that lie in both train and test.")
+
+
+class NearCopies(_Part):
+    """Near copies found by comparing the pictures."""
+
+    searched: bool = Field(description="False: only the manifest's keys were checked.")
+    pairs: int | None = Field(description="Pairs found; null where they were not searched.")
+    pairs_in_different_groups: int | None = Field(
+        description="Those that the manifest had in two groups; they were joined."
+    )
+    across_folds: int | None
+    across_parts: int | None
+
+
+class Side(_Part):
+    """What lies on one side of the split."""
+
+    split: Literal["fold", "part"]
+    side: str
+    images: int
+    slices: int
+    groups: int
+    patients: int
+    images_by_class: dict[str, int]
+    groups_by_class: dict[str, int]
+
+
+class UnevenClass(_Part):
+    """How far the share of a class on a side is from what was asked for."""
+
+    split: Literal["fold", "part"]
+    side: str
+    label: str
+    share: float = Field(description="Share of the class's images that lie on the side.")
+    wanted: float
+
+
+class Estimability(_Part):
+    """Whether the part ``test`` can carry a figure."""
+
+    estimable: bool
+    too_few: tuple[str, ...] = Field(description=f"Classes with fewer than {FEWEST_GROUPS} groups in it.")
+
+
+class SplitCertificate(_Part):
+    """What was split, checked and found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_: Literal["tumorscope/split-certificate/1"] = Field(
+        default="tumorscope/split-certificate/1", alias="schema"
+    )
+    tumorscope: str = Field(description="Version that wrote this.")
+    command: str
+    seed: int
+    folds: int | None = Field(description="Folds made; null where none were.")
+    folds_kept: bool = Field(description="Whether the folds are the manifest's own.")
+    hold_out: float | None = Field(description="Share asked to be held out.")
+    leak_free: bool = Field(description="Whether the parts come from the official split.")
+    manifest_sha256_before: str = Field(description="Identity of the data set that was read.")
+    manifest_sha256_after: str = Field(description="Identity of the data set that was written.")
+    file_sha256: str = Field(description="Of the manifest's file, parts included.")
+    images: int
+    groups_before: int
+    groups_after: int = Field(description="Undivided groups: by patient and copy.")
+    groups_with_two_labels: int = Field(
+        description="Wrong labels or wrong ties; these groups are kept whole."
+    )
+    images_in_groups_with_two_labels: int
+    checked: tuple[CheckedKey, ...]
+    near_copies: NearCopies
+    sides: tuple[Side, ...]
+    most_uneven: tuple[UnevenClass, ...] = Field(
+        description="For each split that was made by share, the class and side farthest from it."
+    )
+    test_part: Estimability | None
+
+
+def certificate_path(manifest: Path) -> Path:
+    """Where the certificate of a manifest lies."""
+    return manifest.with_name(f"{manifest.stem}.certificate.json")
+
+
+def certify(
+    before: Manifest,
+    after: Manifest,
+    request: SplitRequest,
+    pairs: Sequence[CopyPair] | None,
+    *,
+    file: Path,
+    command: str,
+    version: str,
+) -> SplitCertificate:
+    """Check a finished split and write down what was found.
+
+    Parameters
+    ----------
+    before, after
+        The data set as it was read and as it was written, rows in the same order.
+    request
+        What was asked for.
+    pairs
+        Near copies, as positions; ``None`` where they were not searched.
+    file
+        The manifest as it was written.
+    command
+        The command line that splits again.
+    version
+        Of this package.
+    """
+    doubtful = set(groups_with_two_labels(after))
+    folds, parts = fold_sides(after), part_sides(after)
+    sides = tuple(_sides(after))
+    return SplitCertificate(
+        tumorscope=version,
+        command=command,
+        seed=request.seed,
+        folds=request.folds,
+        folds_kept=request.keep_folds,
+        hold_out=request.hold_out,
+        leak_free=request.leak_free,
+        manifest_sha256_before=before.digest,
+        manifest_sha256_after=after.digest,
+        file_sha256=file_hash(file),
+        images=len(after),
+        groups_before=len({row.group for row in before}),
+        groups_after=len({row.group for row in after}),
+        groups_with_two_labels=len(doubtful),
+        images_in_groups_with_two_labels=sum(row.group in doubtful for row in after),
+        checked=_checked(after, find_leaks(after, folds), find_leaks(after, parts)),
+        near_copies=_near_copies(before, pairs, folds, parts),
+        sides=sides,
+        most_uneven=tuple(_most_uneven(sides, request)),
+        test_part=_test_part(sides),
+    )
+
+
+def write_certificate(certificate: SplitCertificate, path: Path) -> None:
+    """Write it as JSON, whole or not at all."""
+    atomic_write(path, certificate.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
+def _checked(manifest: Manifest, folds: Iterable[Leak], parts: Iterable[Leak]) -> tuple[CheckedKey, ...]:
+    in_folds, in_parts = (Counter(leak.key for leak in leaks) for leaks in (folds, parts))
+    return tuple(
+        CheckedKey(
+            key=key,
+            images=sum(key_of(row, key) is not None for row in manifest),
+            across_folds=in_folds[key],
+            across_parts=in_parts[key],
+        )
+        for key in Key
+    )
+
+
+def _near_copies(
+    before: Manifest,
+    pairs: Sequence[CopyPair] | None,
+    folds: Sequence[str | None],
+    parts: Sequence[str | None],
+) -> NearCopies:
+    if pairs is None:
+        return NearCopies(
+            searched=False, pairs=None, pairs_in_different_groups=None, across_folds=None, across_parts=None
+        )
+    rows = before.records
+    return NearCopies(
+        searched=True,
+        pairs=len(pairs),
+        pairs_in_different_groups=sum(rows[pair.first].group != rows[pair.second].group for pair in pairs),
+        across_folds=sum(_across(folds[pair.first], folds[pair.second]) for pair in pairs),
+        across_parts=sum(_across(parts[pair.first], parts[pair.second]) for pair in pairs),
+    )
+
+
+def _across(first: str | None, second: str | None) -> bool:
+    return first is not None and second is not None and first != second
+
+
+def _sides(manifest: Manifest) -> Iterable[Side]:
+    folds: defaultdict[int, list[ImageRecord]] = defaultdict(list)
+    parts: defaultdict[Part, list[ImageRecord]] = defaultdict(list)
+    for row in manifest:
+        if row.fold is not None:
+            folds[row.fold].append(row)
+        if row.part is not None:
+            parts[row.part].append(row)
+    yield from (_side("fold", str(fold), folds[fold]) for fold in sorted(folds))
+    yield from (_side("part", part.value, parts[part]) for part in Part if part in parts)
+
+
+def _side(split: Literal["fold", "part"], side: str, rows: Sequence[ImageRecord]) -> Side:
+    images = Counter(row.label for row in rows)
+    groups = Counter(label for label, _ in {(row.label, row.group) for row in rows})
+    return Side(
+        split=split,
+        side=side,
+        images=len(rows),
+        slices=len({row.slice_id for row in rows}),
+        groups=len({row.group for row in rows}),
+        patients=len({row.patient for row in rows if row.patient}),
+        images_by_class={label.value: images[label] for label in CLASS_ORDER},
+        groups_by_class={label.value: groups[label] for label in CLASS_ORDER},
+    )
+
+
+def _most_uneven(sides: Sequence[Side], request: SplitRequest) -> Iterable[UnevenClass]:
+    wanted: dict[str, float] = {}
+    if request.folds is not None:
+        wanted["fold"] = 1 / request.folds
+    if request.hold_out is not None:
+        wanted["part"] = request.hold_out
+    for split, share in wanted.items():
+        own = [side for side in sides if side.split == split]
+        totals = {key: sum(side.images_by_class[key] for side in own) for key in CLASS_ORDER}
+        found = [
+            UnevenClass(
+                split=side.split,
+                side=side.side,
+                label=key.value,
+                share=side.images_by_class[key] / totals[key],
+                wanted=share,
+            )
+            for side in own
+            if side.side != Part.TRAIN
+            for key in CLASS_ORDER
+            if totals[key]
+        ]
+        yield max(found, key=lambda one: abs(one.share - one.wanted))
+
+
+def _test_part(sides: Sequence[Side]) -> Estimability | None:
+    parts = [side for side in sides if side.split == "part"]
+    if not parts:
+        return None
+    test = next((side for side in parts if side.side == Part.TEST), None)
+    counts = dict.fromkeys([key.value for key in CLASS_ORDER], 0) if test is None else test.groups_by_class
+    too_few = tuple(name for name, count in counts.items() if count < FEWEST_GROUPS)
+    return Estimability(estimable=not too_few, too_few=too_few)

@@ -1,0 +1,120 @@
+"""A data set split anew: what can be asked for, and what becomes of the rows.
+
+Owns how folds, the part held out and the leak-free part go together. Each is made in
+:mod:`tumorscope.dataset.split`; what is said of them is in :mod:`tumorscope.dataset.certificate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.dataset.copies.pair import CopyPair
+from tumorscope.dataset.groups import undivided_groups, with_groups
+from tumorscope.dataset.leaks import count_leaks, find_leaks, fold_sides, part_sides, refuse_leaks
+from tumorscope.dataset.manifest import Manifest, Part
+from tumorscope.dataset.split import hold_out, leak_free, make_folds
+
+__all__ = ["SplitRequest", "resplit"]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRequest:
+    """What to make.
+
+    Parameters
+    ----------
+    folds
+        How many folds to make; ``None`` makes none.
+    hold_out
+        Share of the images to hold out as the part ``test``, in (0, 0.5]; ``None`` holds out none.
+    leak_free
+        Whether to make the parts from the official split, leaving out what leaks.
+    keep_folds
+        Whether the manifest's own folds stay.
+    seed
+        Seed of every random choice.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If nothing is asked for, or two things that exclude each other.
+    """
+
+    folds: int | None = None
+    hold_out: float | None = None
+    leak_free: bool = False
+    keep_folds: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folds is None and self.hold_out is None and not self.leak_free:
+            raise InvalidConfiguration(
+                "nothing to split by; give --folds K, --hold-out FRACTION or --leak-free"
+            )
+        if self.hold_out is not None and self.leak_free:
+            raise InvalidConfiguration("--hold-out and --leak-free both make the parts; give one of them")
+        if self.folds is not None and self.keep_folds:
+            raise InvalidConfiguration("--folds makes folds and --keep-folds keeps them; give one of them")
+
+    @property
+    def makes_parts(self) -> bool:
+        """Whether the column ``part`` is made anew."""
+        return self.hold_out is not None or self.leak_free
+
+
+def resplit(manifest: Manifest, request: SplitRequest, pairs: Sequence[CopyPair] = ()) -> Manifest:
+    """Split a data set.
+
+    Each row's group becomes its undivided group, so that whoever reads the result keeps near copies together by
+    its keys alone. Folds are made over what is learnt from: rows of the parts ``test`` and ``excluded`` have none.
+    Parts that are not made anew stay; folds that are neither made anew nor asked to be kept are dropped.
+
+    Parameters
+    ----------
+    manifest
+        The data set; the order of its rows does not matter.
+    request
+        What to make.
+    pairs
+        Near copies, as positions in the manifest.
+
+    Returns
+    -------
+    Manifest
+        The same rows in the same order with new groups, folds and parts.
+
+    Raises
+    ------
+    LeakySplit
+        If folds or parts that stay divide what belongs together.
+    InvalidManifest, InvalidConfiguration
+        As making the folds or parts does.
+    """
+    tied = with_groups(manifest, undivided_groups(manifest, pairs))
+    parts: Sequence[Part | None] = [row.part for row in manifest]
+    if request.hold_out is not None:
+        kept_out = hold_out(tied, request.hold_out, request.seed)
+        parts = [Part.TEST if out else Part.TRAIN for out in kept_out.tolist()]
+    elif request.leak_free:
+        parts = leak_free(tied)
+    learnt = np.array([part in (None, Part.TRAIN) for part in parts], dtype=np.bool_)
+    folds: list[int | None] = [row.fold if request.keep_folds else None for row in manifest]
+    if request.folds is not None:
+        rows = np.flatnonzero(learnt).tolist()
+        made = make_folds(tied.subset(rows), request.folds, request.seed)
+        for row, fold in zip(rows, made.tolist(), strict=True):
+            folds[row] = fold
+    result = Manifest(
+        tuple(replace(row, fold=fold, part=part) for row, fold, part in zip(tied, folds, parts, strict=True)),
+        manifest.root,
+    )
+    # What was made just now cannot leak; what was kept can.
+    refuse_leaks(count_leaks(find_leaks(result, fold_sides(result))), "folds", "--folds K")
+    refuse_leaks(
+        count_leaks(find_leaks(result, part_sides(result))), "parts, train and test", "--hold-out FRACTION"
+    )
+    return result
