@@ -1,0 +1,91 @@
+"""The check for contradictory labels.
+
+Owns the three ways two labels can meet: on copies of one picture, in one group, and against the source.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.dataset.audit.document import Check, LabelConflict, Verdict
+from tumorscope.dataset.audit.words import counted, listed
+from tumorscope.dataset.manifest import ImageRecord, Manifest
+
+__all__ = ["conflict_check"]
+
+
+def conflict_check(manifest: Manifest, slices: NDArray[np.int64]) -> tuple[Check, tuple[LabelConflict, ...]]:
+    """Find images that two labels speak of.
+
+    Parameters
+    ----------
+    manifest
+        The data set.
+    slices
+        ``int64 [N]``: images that are copies of each other, found or named by the manifest, share a number.
+
+    Returns
+    -------
+    tuple
+        The check, and the conflicts sorted by kind and path. Of a group the first image of each class stands for
+        the others; a group whose classes meet on copies already is not named again.
+    """
+    copies = _conflicts(manifest, slices.tolist(), "copies", each=False)
+    told = {path for conflict in copies for path in conflict.paths}
+    groups = [
+        conflict
+        for conflict in _conflicts(manifest, [row.group for row in manifest], "group", each=True)
+        if not told.issuperset(conflict.paths)
+    ]
+    source = [
+        LabelConflict(
+            paths=(manifest.display_path(row),), labels=(row.label, row.source_label), found_by="source"
+        )
+        for row in manifest
+        if row.source_label is not None and row.source_label is not row.label
+    ]
+    found = (*copies, *groups, *sorted(source, key=lambda conflict: conflict.paths))
+    parts = [
+        f"{number} {text}"
+        for number, text in (
+            (counted(len(copies), "picture"), "whose copies have two classes"),
+            (counted(len(groups), "group"), "with two classes"),
+            (counted(len(source), "image"), "that the source it was traced to gives another class"),
+        )
+        if not number.startswith("0 ")
+    ]
+    sentence = (
+        f"There {'is' if len(found) == 1 else 'are'} {listed(parts)}."
+        if parts
+        else ("No copies, groups or sources contradict a label.")
+    )
+    check = Check(
+        key="label-conflicts",
+        title="Contradictory labels",
+        verdict=Verdict.PROBLEM if found else Verdict.GOOD,
+        sentence=sentence,
+        count=len(found),
+    )
+    return check, found
+
+
+def _conflicts(
+    manifest: Manifest, keys: Sequence[object], found_by: str, *, each: bool
+) -> list[LabelConflict]:
+    members: dict[object, list[ImageRecord]] = defaultdict(list)
+    for key, row in zip(keys, manifest, strict=True):
+        members[key].append(row)
+    found = []
+    for rows in members.values():
+        if len({row.label for row in rows}) > 1:
+            named = sorted((manifest.display_path(row), row.label) for row in rows)
+            if each:
+                first = {label: path for path, label in reversed(named)}
+                named = sorted((path, label) for label, path in first.items())
+            paths, labels = zip(*named, strict=True)
+            found.append(LabelConflict(paths=paths, labels=labels, found_by=found_by))
+    return sorted(found, key=lambda conflict: conflict.paths)

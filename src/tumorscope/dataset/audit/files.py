@@ -1,0 +1,85 @@
+"""The checks of files and classes: what cannot be read, what is empty, which public data set this is.
+
+Owns three short verdicts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tumorscope.core.errors import InvalidManifest
+from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.dataset.audit.document import Check, Unreadable, Verdict
+from tumorscope.dataset.audit.words import counted, listed
+from tumorscope.dataset.manifest import Manifest
+from tumorscope.dataset.scan import Failure
+from tumorscope.dataset.sources.versions import stamp
+
+__all__ = ["class_check", "unreadable_check", "version_check"]
+
+
+def unreadable_check(manifest: Manifest, failures: Sequence[Failure]) -> tuple[Check, tuple[Unreadable, ...]]:
+    """Say which files cannot be read; any is a problem, since a training run would stop or go on without it.
+
+    Parameters
+    ----------
+    manifest
+        All images.
+    failures
+        What the scan could not use.
+    """
+    found = []
+    for failure in failures:
+        shown = manifest.display_path(manifest.records[failure.row])
+        # The message names the file as it was opened: what lies above the data set is nobody's business.
+        message = str(failure.error).replace(str(failure.path), shown).replace(failure.path.as_posix(), shown)
+        found.append(Unreadable(path=shown, code=failure.error.code, message=message))
+    of = counted(len(manifest), "file")
+    check = Check(
+        key="unreadable",
+        title="Unreadable files",
+        verdict=Verdict.PROBLEM if found else Verdict.GOOD,
+        sentence=(
+            f"{len(found):,} of {of} cannot be read as one slice and are in no other check of pixels."
+            if found
+            else f"Every one of {of} can be read."
+        ),
+        count=len(found),
+    )
+    return check, tuple(sorted(found, key=lambda entry: entry.path))
+
+
+def class_check(manifest: Manifest) -> Check:
+    """Say which classes have no image; a classifier of four can neither learn nor be measured on such a class."""
+    counts = Counter(row.label for row in manifest)
+    empty = [label.value for label in CLASS_ORDER if not counts[label]]
+    told = listed([f"{label.value} {counts[label]:,}" for label in CLASS_ORDER])
+    return Check(
+        key="empty-classes",
+        title="Empty classes",
+        verdict=Verdict.PROBLEM if empty else Verdict.GOOD,
+        sentence=f"No image of {listed(empty)}: {told}." if empty else f"Every class has images: {told}.",
+        count=len(empty),
+    )
+
+
+def version_check(manifest: Manifest) -> tuple[Check, tuple[str, ...]]:
+    """Say which public data set this is, and the stamps of all its rows.
+
+    Two versions of one set in one data set are a problem: they share slices under other names. A part of a set is
+    worth knowing; a set that nobody published is as good as any.
+    """
+    key, title = "dataset-version", "Public data set"
+    stamps = {row.dataset for row in manifest}
+    try:
+        stamped = stamp(manifest)
+    except InvalidManifest as error:
+        sentence = f"{str(error)[:1].upper()}{str(error)[1:]}."
+        check = Check(key=key, title=title, verdict=Verdict.PROBLEM, sentence=sentence, count=None)
+    else:
+        stamps |= {row.dataset for row in stamped.manifest}
+        verdict = Verdict.NOTICE if stamped.version is not None and stamped.missing else Verdict.GOOD
+        sentence = f"{stamped.summary[:1].upper()}{stamped.summary[1:]}."
+        check = Check(key=key, title=title, verdict=verdict, sentence=sentence, count=None)
+    return check, tuple(sorted(name for name in stamps if name is not None))
