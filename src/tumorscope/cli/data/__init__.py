@@ -11,6 +11,7 @@ from tumorscope.cli.data.audit import audit
 from tumorscope.cli.data.fetch import fetch
 from tumorscope.cli.data.index import index
 from tumorscope.cli.data.join import join
+from tumorscope.cli.data.merge import merge
 from tumorscope.cli.data.phantom import phantom
 from tumorscope.cli.data.split import split
 
@@ -26,5 +27,5 @@ def _group() -> None:
     """Make and look after data sets."""
 
 
-for _verb in (audit, fetch, index, join, phantom, split):
+for _verb in (audit, fetch, index, join, merge, phantom, split):
     app.command()(_verb)

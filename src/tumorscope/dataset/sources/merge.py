@@ -1,0 +1,349 @@
+"""The study's set, built from its three sources.
+
+Owns the plan (which class from which source), the files and their names, and what is done with exact copies. Glioma
+comes from Figshare only, since the study found SARTAJ's glioma folder mislabelled. A name below the target folder says
+class, source and a number, never a patient; where each image comes from stands in the manifest and ``provenance.csv``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from tumorscope.core.errors import InvalidManifest, MissingInput, TumorscopeError
+from tumorscope.core.files import atomic_write
+from tumorscope.core.labels import CLASS_ORDER, Diagnosis
+from tumorscope.core.optional import require
+from tumorscope.dataset.class_names import ClassNames
+from tumorscope.dataset.groups import undivided_groups, with_groups
+from tumorscope.dataset.index import index_folder, measure
+from tumorscope.dataset.manifest import ImageRecord, Manifest
+from tumorscope.dataset.manifest_file import MANIFEST_NAMES, read_manifest, write_manifest
+from tumorscope.dataset.scan import Failure
+from tumorscope.dataset.sources.catalogue import SOURCES, SourceName
+from tumorscope.dataset.sources.figshare import figshare_rows
+from tumorscope.dataset.sources.merge_report import LeftOut, MergeReport, make_report
+from tumorscope.dataset.sources.place import Workplace
+from tumorscope.dataset.table import write_table
+from tumorscope.reading.files import read_bytes
+from tumorscope.reading.matlab import read_figshare
+
+__all__ = ["MANIFEST", "NOTE", "PLAN", "PROVENANCE", "Merged", "merge"]
+
+MANIFEST = "manifest.parquet"
+NOTE = "merge.json"
+PROVENANCE = "provenance.csv"
+_SCHEMA = "tumorscope/merge/1"
+
+_TUMOURS = (Diagnosis.GLIOMA, Diagnosis.MENINGIOMA, Diagnosis.PITUITARY)
+PLAN = {
+    SourceName.FIGSHARE: _TUMOURS,
+    SourceName.SARTAJ: (Diagnosis.MENINGIOMA, Diagnosis.NOTUMOR, Diagnosis.PITUITARY),
+    SourceName.BR35H: (Diagnosis.NOTUMOR,),
+}
+"""Which classes are taken from which source; of exact copies the one that comes first here is kept."""
+
+_NOT_TAKEN = {
+    (
+        SourceName.SARTAJ,
+        Diagnosis.GLIOMA,
+    ): "the study found this folder mislabelled; glioma comes from Figshare"
+}
+
+_SLICE = re.compile(r"figshare:[0-9]{1,5}")
+
+Steps = Callable[[str], Callable[[int, int], None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A merged set on the disk.
+
+    Parameters
+    ----------
+    manifest
+        Its rows, as they were written.
+    path
+        The manifest's file.
+    report
+        What was counted.
+    failures
+        Images of the sources that could not be read.
+    already
+        Whether it was there, whole, and nothing was done.
+    """
+
+    manifest: Manifest
+    path: Path
+    report: MergeReport
+    failures: tuple[Failure, ...]
+    already: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """An image to be written: its row in the source, and its name below the target folder."""
+
+    source: SourceName
+    row: ImageRecord
+    origin: str
+    name: str
+
+
+def merge(
+    folders: dict[SourceName, Path],
+    out: Path,
+    *,
+    copies: Literal["keep", "remove"] = "keep",
+    steps: Steps | None = None,
+) -> Merged:
+    """Build the study's set; the same call goes on where an interrupted one stopped.
+
+    Parameters
+    ----------
+    folders
+        Folder of each source in :data:`PLAN`, as ``data fetch`` made it or as it was unpacked.
+    out
+        Folder to make, or one that an interrupted call made.
+    copies
+        What to do with images of equal decoded pixels. ``remove`` keeps one of each, and none where two of them have
+        different classes, since nobody knows which is right.
+    steps
+        Told of progress.
+
+    Raises
+    ------
+    MissingInput
+        If a folder does not exist.
+    InvalidManifest
+        If a folder does not hold its source.
+    InvalidConfiguration
+        If ``out`` holds anything else.
+    MissingDependency
+        If the extra ``data`` is not installed.
+    """
+    report = steps or (lambda _title: lambda _done, _total: None)
+    require("polars", extra="data", purpose="writing Parquet")
+    read = {name: _source(name, folders[name], report) for name in PLAN}
+    failures = [failure for _, failed in read.values() for failure in failed]
+    manifests = {name: manifest for name, (manifest, _) in read.items()}
+    place = Workplace(
+        out,
+        NOTE,
+        {
+            "schema": _SCHEMA,
+            "copies": copies,
+            "sources": {name.value: manifest.digest for name, manifest in manifests.items()},
+        },
+    )
+    done, path = place.open(), out / MANIFEST
+    if done is not None and path.is_file():
+        known = {key: done[key] for key in MergeReport.model_fields if key in done}
+        return Merged(read_manifest(path), path, MergeReport.model_validate(known), (), already=True)
+    planned = _plan(manifests)
+    unwritten = _write(planned, out, report("images"))
+    written = Manifest(
+        tuple(_row(plan, out) for position, plan in enumerate(planned) if position not in unwritten),
+        out,
+    )
+    measured = measure(written, report("facts"))
+    failures += [*unwritten.values(), *measured.failures]
+    kept, removed, exact, contradictory = _without_copies(measured.manifest, copies)
+    for row in removed:
+        row.path.unlink()
+    kept = with_groups(kept, undivided_groups(kept))
+    for failure in measured.failures:
+        failure.path.unlink()
+    made = make_report(
+        kept,
+        copies=copies,
+        left_out=[*_left_out(manifests), *_as_left_out(removed, contradictory)],
+        exact_copies=exact,
+        two_labels=len(contradictory),
+        unreadable=len(failures),
+        sources=tuple(PLAN),
+    )
+    _write_provenance(planned, kept, out)
+    write_manifest(kept, path)
+    place.complete(made.model_dump(mode="json"))
+    return Merged(kept, path, made, tuple(failures))
+
+
+def _source(name: SourceName, folder: Path, report: Steps) -> tuple[Manifest, tuple[Failure, ...]]:
+    """The rows of a source, with or without a manifest in its folder."""
+    if not folder.is_dir():
+        raise MissingInput(
+            f"{folder} is no folder; give the one that 'tumorscope data fetch {name.value}' made, or the unpacked set"
+        )
+    names = ClassNames(SOURCES[name].folders)
+    count = report(name.value)
+    failures: tuple[Failure, ...] = ()
+    if any((folder / file).is_file() for file in MANIFEST_NAMES):
+        manifest = read_manifest(folder, names)
+        others = {row.source for row in manifest} & {other.value for other in SourceName} - {name.value}
+        if others:
+            raise InvalidManifest(
+                f"{folder} holds images of {', '.join(sorted(others))}, not of {name.value}"
+            )
+    elif name is SourceName.FIGSHARE:
+        read = figshare_rows(folder, count)
+        manifest, failures = read.manifest, read.failures
+    else:
+        indexed = measure(index_folder(folder, names), count)
+        manifest, failures = indexed.manifest, indexed.failures
+    if not any(row.label in PLAN[name] for row in manifest):
+        raise InvalidManifest(
+            f"{folder} holds no image of {', '.join(PLAN[name])}; {name.value} should bring these"
+        )
+    if name is SourceName.FIGSHARE and not all(_SLICE.fullmatch(row.slice_id) for row in manifest):
+        raise InvalidManifest(
+            f"{folder}: some rows do not name their Figshare slice (slice_id figshare:1 to figshare:3064); make the "
+            "manifest with 'tumorscope data fetch figshare'"
+        )
+    rows = (replace(row, source=name.value) for row in manifest)
+    return Manifest(tuple(rows), manifest.root), failures
+
+
+def _plan(manifests: dict[SourceName, Manifest]) -> list[_Planned]:
+    planned = []
+    for name, manifest in manifests.items():
+        numbers: Counter[Diagnosis] = Counter()
+        for row in manifest:
+            if row.label not in PLAN[name]:
+                continue
+            numbers[row.label] += 1
+            number = f"{numbers[row.label]:04d}"
+            suffix = row.path.suffix.lower()
+            if name is SourceName.FIGSHARE:
+                number, suffix = f"{int(row.slice_id.rpartition(':')[2]):04d}", ".png"
+            origin = manifest.display_path(row)
+            planned.append(_Planned(name, row, origin, f"{row.label.value}/{name.value}-{number}{suffix}"))
+    return planned
+
+
+def _write(
+    planned: Sequence[_Planned], out: Path, progress: Callable[[int, int], None]
+) -> dict[int, Failure]:
+    """Write what is not there yet; give the images that could not be."""
+    failures = {}
+    for label in CLASS_ORDER:
+        (out / label.value).mkdir(exist_ok=True)
+    for position, plan in enumerate(planned):
+        target = out / plan.name
+        try:
+            if not target.is_file():  # a file that is there is whole: it took its name when it was
+                atomic_write(target, _content(plan))
+        except TumorscopeError as error:
+            failures[position] = Failure(position, plan.row.path, error)
+        progress(position + 1, len(planned))
+    return failures
+
+
+def _content(plan: _Planned) -> bytes:
+    """The file's bytes: those of the source, or an 8-bit PNG of a Figshare slice between its own extremes."""
+    content = read_bytes(plan.row.path, str(plan.row.path))
+    if plan.source is not SourceName.FIGSHARE:
+        if hashlib.sha256(content).hexdigest() != plan.row.sha256:
+            raise InvalidManifest(
+                f"{plan.row.path} is not the file that its manifest names; make the manifest again"
+            )
+        return content
+    gray = np.rint(read_figshare(content, str(plan.row.path)).slice.as_float() * 255).astype(np.uint8)
+    stream = BytesIO()
+    Image.fromarray(gray).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _row(plan: _Planned, out: Path) -> ImageRecord:
+    """The row of a written image; what was made for the source alone (folds, sides) is dropped."""
+    own = plan.source is not SourceName.FIGSHARE
+    return replace(
+        plan.row,
+        path=out / plan.name,
+        group=plan.row.group if not own else plan.row.sha256,
+        slice_id=plan.row.slice_id if not own else plan.row.sha256,
+        fold=None,
+        part=None,
+        official_split=None,
+    )
+
+
+def _copy_groups(manifest: Manifest) -> list[list[int]]:
+    """Positions of images that are copies of each other, two or more together.
+
+    Copies are images of equal decoded pixels. A search for near copies would be put in here.
+    """
+    same: dict[str, list[int]] = defaultdict(list)
+    for position, row in enumerate(manifest):
+        same[row.pixels_sha256 or row.sha256].append(position)
+    return [group for group in same.values() if len(group) > 1]
+
+
+def _without_copies(
+    manifest: Manifest, copies: Literal["keep", "remove"]
+) -> tuple[Manifest, list[ImageRecord], int, set[Path]]:
+    """What stays, what goes, how many copies there were, and which images have a copy of another class."""
+    rows = list(manifest)
+    gone: set[int] = set()
+    exact, contradictory = 0, set()
+    for group in _copy_groups(manifest):
+        exact += len(group) - 1
+        labels = {rows[position].label for position in group}
+        if len(labels) > 1:
+            contradictory |= {rows[position].path for position in group}
+        gone |= set(group if len(labels) > 1 else group[1:])
+        for position in group[1:]:
+            rows[position] = replace(rows[position], slice_id=rows[group[0]].slice_id)
+    if copies == "keep":
+        return Manifest(tuple(rows), manifest.root), [], exact, contradictory
+    stays = tuple(row for position, row in enumerate(rows) if position not in gone)
+    return Manifest(stays, manifest.root), [rows[position] for position in sorted(gone)], exact, contradictory
+
+
+def _left_out(manifests: dict[SourceName, Manifest]) -> list[LeftOut]:
+    found = []
+    for name, manifest in manifests.items():
+        counts = Counter(row.label for row in manifest if row.label not in PLAN[name])
+        for label, images in sorted(counts.items()):
+            reason = _NOT_TAKEN.get((name, label), "this class is not taken from this source")
+            found.append(LeftOut(source=name, label=label, images=images, reason=reason))
+    return found
+
+
+def _as_left_out(removed: Sequence[ImageRecord], contradictory: set[Path]) -> list[LeftOut]:
+    counts = Counter(
+        (
+            SourceName(row.source),
+            row.label,
+            "its exact copy has another class" if row.path in contradictory else "an exact copy is kept",
+        )
+        for row in removed
+    )
+    return [
+        LeftOut(source=source, label=label, images=images, reason=reason)
+        for (source, label, reason), images in sorted(counts.items())
+    ]
+
+
+def _write_provenance(planned: Sequence[_Planned], kept: Manifest, out: Path) -> None:
+    """One line an image: its name here, its source, its name there and the hash of the file there."""
+    stays = {row.path for row in kept}
+    columns = {"path": str, "source": str, "original_path": str, "original_sha256": str}
+    write_table(
+        out / PROVENANCE,
+        columns,
+        [
+            [plan.name, plan.source.value, plan.origin, plan.row.sha256]
+            for plan in planned
+            if out / plan.name in stays
+        ],
+    )
