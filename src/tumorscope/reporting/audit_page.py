@@ -117,6 +117,7 @@ class _Kind:
     """All pairs of one kind of copy."""
 
     key: CopyKind
+    short: str
     title: str
     words: str
     pairs: int
@@ -284,6 +285,7 @@ def _kinds(pairs: Sequence[Pair], thumbnails: Thumbnails, pictures: int) -> list
         kinds.append(
             _Kind(
                 key=key,
+                short=title.split()[0],
                 title=title,
                 words=words,
                 pairs=len(alike),
@@ -294,7 +296,7 @@ def _kinds(pairs: Sequence[Pair], thumbnails: Thumbnails, pictures: int) -> list
                 cards=Shown(tuple(_pair_card(pair, thumbnails) for pair in shown.items), shown.more),
             )
         )
-    return kinds
+    return sorted(kinds, key=lambda kind: (not kind.classes, not kind.splits))
 
 
 def _pair_card(pair: Pair, thumbnails: Thumbnails) -> _PairCard:

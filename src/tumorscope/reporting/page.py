@@ -20,7 +20,7 @@ from tumorscope.core.optional import require
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["count", "data_uri", "percent", "printable", "render", "spoken"]
+__all__ = ["breakable", "count", "data_uri", "percent", "printable", "render", "spoken"]
 
 _PACKAGE = "tumorscope.reporting"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # controls, marks of direction, lone surrogates
@@ -86,6 +86,13 @@ def printable(text: str) -> str:
     )
 
 
+def breakable(path: str) -> str:
+    """A path as markup that a line may break behind each of its folders."""
+    import markupsafe
+
+    return markupsafe.escape(printable(path)).replace("/", markupsafe.Markup("/<wbr>"))
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     library = require("jinja2", extra="data", purpose="writing a page")
@@ -97,7 +104,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(count=count, percent=percent, spoken=spoken)
+    environment.filters.update(breakable=breakable, count=count, percent=percent, spoken=spoken)
     environment.globals.update(style=_style(), version=tumorscope.__version__)
     return environment
 

@@ -3,7 +3,8 @@
 Owns the colours and how a figure becomes markup: the same figure gives the same bytes, its text is text, its
 identifiers carry its name, and its colours are the page's own variables, so that it follows light and dark. The
 four series are Okabe and Ito's blue, orange, green and purple (Color Universal Design, 2008), darkened or
-lightened for the paper they lie on in ``templates/style.css``; they keep apart with any colour vision.
+lightened for the paper they lie on in ``templates/style.css``; they keep apart with any colour vision and stand for
+the classes. The three shades differ in lightness and stand for anything else.
 """
 
 from __future__ import annotations
@@ -23,14 +24,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["INK", "LINE", "SERIES", "SOFT", "Rate", "histogram", "inline_svg", "new_figure", "rates"]
+__all__ = [
+    "INK",
+    "LINE",
+    "SERIES",
+    "SHADES",
+    "SOFT",
+    "Rate",
+    "histogram",
+    "inline_svg",
+    "new_figure",
+    "rates",
+]
 
 # Colours that stand for the page's variables until the figure is markup; none is meant to be seen.
 INK, SOFT, LINE = "#0a0b01", "#0a0b02", "#0a0b03"
 SERIES = ("#0a0b11", "#0a0b12", "#0a0b13", "#0a0b14")
-_VARIABLES = {INK: "--ink", SOFT: "--soft", LINE: "--line"} | {
-    colour: f"--series-{number}" for number, colour in enumerate(SERIES, start=1)
-}
+SHADES = ("#0a0b21", "#0a0b22", "#0a0b23")
+_VARIABLES = (
+    {INK: "--ink", SOFT: "--soft", LINE: "--line"}
+    | {colour: f"--series-{number}" for number, colour in enumerate(SERIES, start=1)}
+    | {colour: f"--shade-{number}" for number, colour in enumerate(SHADES, start=1)}
+)
 
 _SETTINGS: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -43,7 +58,7 @@ _SETTINGS: dict[str, Any] = {
     "axes.spines.top": False,
     "figure.facecolor": "none",
     "font.family": "DejaVu Sans",  # measured with the font that matplotlib brings, shown in the page's own
-    "font.size": 10.0,
+    "font.size": 11.0,
     "grid.color": LINE,
     "legend.frameon": False,
     "legend.labelcolor": INK,
@@ -159,7 +174,7 @@ def rates(lines: Sequence[Rate], *, chance: float, name: str, description: str) 
     name, description
         As for :func:`inline_svg`.
     """
-    figure, axes = new_figure(400, 70 + 30 * len(lines))
+    figure, axes = new_figure(360, 70 + 32 * len(lines))
     axes.axvline(chance, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.2)
     axes.annotate(
         f"chance {chance:.0%}",
@@ -173,9 +188,9 @@ def rates(lines: Sequence[Rate], *, chance: float, name: str, description: str) 
     for place, line in enumerate(lines):
         axes.plot([0, 1], [place, place], color=LINE, linewidth=1, zorder=0)
         if line.low is not None and line.high is not None:
-            axes.plot([line.low, line.high], [place, place], color=SERIES[0], linewidth=6, alpha=0.35)
+            axes.plot([line.low, line.high], [place, place], color=SHADES[0], linewidth=6, alpha=0.35)
         axes.plot(
-            line.value, place, "o" if place == 0 else "D", color=SERIES[0], markersize=8 if place == 0 else 6
+            line.value, place, "o" if place == 0 else "D", color=SHADES[0], markersize=8 if place == 0 else 6
         )
         axes.annotate(
             f"{line.value:.0%}",
@@ -201,7 +216,7 @@ def histogram(
     Parameters
     ----------
     values
-        At most four series by name; not all empty.
+        At most three series by name; not all empty.
     bins
         How many bars.
     label
@@ -209,14 +224,14 @@ def histogram(
     name, description
         As for :func:`inline_svg`.
     """
-    figure, axes = new_figure(420, 210)
+    figure, axes = new_figure(360, 210)
     every = np.concatenate([np.asarray(series, dtype=np.float64) for series in values.values()])
     low, high = float(every.min()), float(every.max())
     if high - low < 1e-3:
         low = high - 1e-3
     edges = np.linspace(low, high, bins + 1)
     below = np.zeros(bins)
-    for colour, (title, series) in zip(SERIES, values.items(), strict=False):
+    for colour, (title, series) in zip(SHADES, values.items(), strict=False):
         heights = np.histogram(np.asarray(series), edges)[0]
         axes.bar(edges[:-1], heights, np.diff(edges) * 0.9, below, align="edge", color=colour, label=title)
         below += heights
@@ -226,6 +241,12 @@ def histogram(
     axes.grid(axis="y")
     if len(values) > 1:
         axes.legend(
-            loc="upper left", bbox_to_anchor=(0, 1.2), ncols=len(values), handlelength=1, columnspacing=1
+            loc="upper left",
+            bbox_to_anchor=(0, 1.2),
+            ncols=len(values),
+            handlelength=1,
+            frameon=False,
+            labelcolor=INK,
+            columnspacing=1,
         )
     return inline_svg(figure, name=name, description=description)
