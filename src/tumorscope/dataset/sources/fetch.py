@@ -122,6 +122,7 @@ def fetch(
     if done is not None and path.is_file():
         before = tuple(str(note) for note in done.get("notes", ()))
         return Fetched(source, read_manifest(path), path, (), before, already=True)
+    place.sweep(f".{_IMAGES}.*")
     said: list[str] = []
     if origin is None:
         origin, note = _obtain(

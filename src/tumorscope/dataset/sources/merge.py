@@ -149,6 +149,8 @@ def merge(
     if done is not None and path.is_file():
         known = {key: done[key] for key in MergeReport.model_fields if key in done}
         return Merged(read_manifest(path), path, MergeReport.model_validate(known), (), already=True)
+    for label in CLASS_ORDER:
+        place.sweep(f"{label.value}/.*")
     planned = _plan(manifests)
     unwritten = _write(planned, out, report("images"))
     written = Manifest(

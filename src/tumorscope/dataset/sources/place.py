@@ -71,6 +71,14 @@ class Workplace:
             path.unlink(missing_ok=True)
         return path
 
+    def sweep(self, pattern: str) -> None:
+        """Delete what a killed run left behind under temporary names; ``pattern`` is relative to the folder."""
+        for path in list(self.folder.glob(pattern)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
     def complete(self, report: dict[str, Any]) -> None:
         """Write down that the command is done, and its report."""
         self._write({"complete": True, **report})
