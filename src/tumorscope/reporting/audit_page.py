@@ -227,6 +227,7 @@ def audit_page(audit: Audit, picture: Picture, *, pictures: int = 60) -> str:
     counts = Counter(check.verdict for check in audit.checks)
     return render(
         "audit.html",
+        version=audit.tumorscope,
         audit=audit,
         overall=[(verdict, counts[verdict]) for verdict in _RANK if counts[verdict]],
         checks=[

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from importlib import resources
 from typing import TYPE_CHECKING
 
-import tumorscope
 from tumorscope.core.optional import require
 
 if TYPE_CHECKING:
@@ -26,13 +25,15 @@ _PACKAGE = "tumorscope.reporting"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # controls, marks of direction, lone surrogates
 
 
-def render(template: str, **context: object) -> str:
+def render(template: str, *, version: str, **context: object) -> str:
     """Fill a template that extends ``base.html``.
 
     Parameters
     ----------
     template
         Its name in ``templates/``.
+    version
+        Of Tumorscope, as the document says that the page is about.
     context
         What it speaks of. Text is escaped, and characters that cannot be seen are spelled out.
 
@@ -46,7 +47,7 @@ def render(template: str, **context: object) -> str:
     MissingDependency
         If Jinja2 is not installed.
     """
-    page: str = _environment().get_template(template).render(context)
+    page: str = _environment().get_template(template).render(context, version=version)
     return page
 
 
@@ -105,7 +106,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(breakable=breakable, count=count, percent=percent, spoken=spoken)
-    environment.globals.update(style=_style(), version=tumorscope.__version__)
+    environment.globals.update(style=_style())
     return environment
 
 
