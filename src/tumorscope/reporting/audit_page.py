@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.dataset.audit.document import (
@@ -24,6 +23,21 @@ from tumorscope.dataset.audit.document import (
     Verdict,
 )
 from tumorscope.dataset.copies.pair import CopyKind, Orientation
+from tumorscope.reporting.audit_cards import (
+    Badge,
+    ClassShare,
+    ConflictCard,
+    CopiesOfKind,
+    FeatureBar,
+    LeakRow,
+    PairCard,
+    ShortcutView,
+    SuspectCard,
+    TableRow,
+    TableView,
+    Tile,
+    UnlikeCard,
+)
 from tumorscope.reporting.gallery import Picture, Shown, Thumbnails, first_of, within
 from tumorscope.reporting.page import count, percent, render
 from tumorscope.reporting.plots import Rate, histogram, rates
@@ -88,117 +102,6 @@ _FOUND_BY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Tile:
-    """One image: where it lies, how it looks, what it is said to show."""
-
-    path: str
-    picture: str | None
-    label: Diagnosis
-
-
-@dataclass(frozen=True, slots=True)
-class _Badge:
-    words: str
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class _PairCard:
-    first: _Tile
-    second: _Tile
-    relation: str
-    score: str
-    badges: tuple[_Badge, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """All pairs of one kind of copy."""
-
-    key: CopyKind
-    short: str
-    title: str
-    words: str
-    pairs: int
-    classes: int
-    splits: int
-    folds: int
-    groups: int
-    cards: Shown[_PairCard]
-
-
-@dataclass(frozen=True, slots=True)
-class _ConflictCard:
-    tiles: Shown[_Tile]
-    source: Diagnosis | None
-    found_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class _LeakRow:
-    split: str
-    by: str
-    sides: tuple[tuple[str, int], ...]
-    example: str
-
-
-@dataclass(frozen=True, slots=True)
-class _SuspectCard:
-    tile: _Tile
-    suggested: Diagnosis
-    quality: float
-
-
-@dataclass(frozen=True, slots=True)
-class _UnlikeCard:
-    tile: _Tile
-    novelty: float
-    limit: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Share:
-    """A class and its part of a whole."""
-
-    label: Diagnosis
-    images: int
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Feature:
-    name: str
-    loss: float
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Shortcut:
-    figures: ShortcutFigures
-    sentence: str
-    plot: str
-    features: Shown[_Feature]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    name: str
-    shares: tuple[_Share, ...]
-    images: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    key: str
-    title: str
-    name: str
-    classes: tuple[Diagnosis, ...]
-    shown: tuple[_Row, ...]
-    folded: tuple[_Row, ...]
-    more: int
-
-
 def audit_page(audit: Audit, picture: Picture, *, pictures: int = 60) -> str:
     """Write the page of an audit.
 
@@ -261,8 +164,8 @@ def _by_section(checks: Iterable[Check]) -> dict[str, list[Check]]:
     return found
 
 
-def _tile(path: str, label: Diagnosis, thumbnails: Thumbnails) -> _Tile:
-    return _Tile(path, thumbnails.uri(path), label)
+def _tile(path: str, label: Diagnosis, thumbnails: Thumbnails) -> Tile:
+    return Tile(path, thumbnails.uri(path), label)
 
 
 def _seriousness(pair: Pair) -> tuple[bool, bool, bool, bool, float, str, str]:
@@ -278,13 +181,13 @@ def _seriousness(pair: Pair) -> tuple[bool, bool, bool, bool, float, str, str]:
     )
 
 
-def _kinds(pairs: Sequence[Pair], thumbnails: Thumbnails, pictures: int) -> list[_Kind]:
+def _kinds(pairs: Sequence[Pair], thumbnails: Thumbnails, pictures: int) -> list[CopiesOfKind]:
     kinds = []
     for key, (title, words) in _KINDS.items():
         alike = sorted((pair for pair in pairs if pair.kind is key), key=_seriousness)
         shown = first_of(alike, pictures // 2)
         kinds.append(
-            _Kind(
+            CopiesOfKind(
                 key=key,
                 short=title.split()[0],
                 title=title,
@@ -300,16 +203,16 @@ def _kinds(pairs: Sequence[Pair], thumbnails: Thumbnails, pictures: int) -> list
     return sorted(kinds, key=lambda kind: (not kind.classes, not kind.splits))
 
 
-def _pair_card(pair: Pair, thumbnails: Thumbnails) -> _PairCard:
+def _pair_card(pair: Pair, thumbnails: Thumbnails) -> PairCard:
     badges = (
-        (pair.first_label is not pair.second_label, _Badge("different class", Verdict.PROBLEM)),
-        (pair.across_split, _Badge("across the official split", Verdict.PROBLEM)),
-        (pair.across_folds, _Badge("across folds", Verdict.PROBLEM)),
-        (pair.across_parts, _Badge("across the hold-out", Verdict.PROBLEM)),
-        (not pair.same_group, _Badge("different group", Verdict.NOTICE)),
+        (pair.first_label is not pair.second_label, Badge("different class", Verdict.PROBLEM)),
+        (pair.across_split, Badge("across the official split", Verdict.PROBLEM)),
+        (pair.across_folds, Badge("across folds", Verdict.PROBLEM)),
+        (pair.across_parts, Badge("across the hold-out", Verdict.PROBLEM)),
+        (not pair.same_group, Badge("different group", Verdict.NOTICE)),
     )
     exact = pair.kind is CopyKind.EXACT
-    return _PairCard(
+    return PairCard(
         first=_tile(pair.first, pair.first_label, thumbnails),
         second=_tile(pair.second, pair.second_label, thumbnails),
         relation="the same pixels" if exact else _RELATIONS[pair.orientation],
@@ -339,16 +242,15 @@ def _score_plot(pairs: Sequence[Pair]) -> str:
     )
 
 
-def _leaks(leaks: Sequence[Leak]) -> Shown[_LeakRow]:
+def _leaks(leaks: Sequence[Leak]) -> Shown[LeakRow]:
     shown = first_of(sorted(leaks, key=lambda leak: (-sum(leak.sides.values()), leak.example)), _ROWS)
     rows = [
-        _LeakRow(_SPLITS[leak.split], leak.by, tuple(leak.sides.items()), leak.example)
-        for leak in shown.items
+        LeakRow(_SPLITS[leak.split], leak.by, tuple(leak.sides.items()), leak.example) for leak in shown.items
     ]
     return Shown(tuple(rows), shown.more)
 
 
-def _conflicts(audit: Audit, thumbnails: Thumbnails, pictures: int) -> Shown[_ConflictCard]:
+def _conflicts(audit: Audit, thumbnails: Thumbnails, pictures: int) -> Shown[ConflictCard]:
     each = 6  # of a large group these are enough to see what is meant
     shown = within(audit.conflicts, lambda conflict: min(each, len(conflict.paths)), pictures)
     cards = []
@@ -357,31 +259,31 @@ def _conflicts(audit: Audit, thumbnails: Thumbnails, pictures: int) -> Shown[_Co
         tiles = tuple(_tile(path, label, thumbnails) for path, label in named.items)
         # A conflict with the source is one image and two classes: the source has no file to show.
         source = conflict.labels[-1] if len(conflict.labels) > len(conflict.paths) else None
-        cards.append(_ConflictCard(Shown(tiles, named.more), source, _FOUND_BY[conflict.found_by]))
+        cards.append(ConflictCard(Shown(tiles, named.more), source, _FOUND_BY[conflict.found_by]))
     return Shown(tuple(cards), shown.more)
 
 
 def _suspects(
     suspects: Sequence[SuspectedLabel], thumbnails: Thumbnails, pictures: int
-) -> Shown[_SuspectCard]:
+) -> Shown[SuspectCard]:
     shown = first_of(sorted(suspects, key=lambda suspect: (suspect.quality, suspect.path)), pictures)
     cards = [
-        _SuspectCard(_tile(suspect.path, suspect.label, thumbnails), suspect.suggested, suspect.quality)
+        SuspectCard(_tile(suspect.path, suspect.label, thumbnails), suspect.suggested, suspect.quality)
         for suspect in shown.items
     ]
     return Shown(tuple(cards), shown.more)
 
 
-def _unlike(images: Sequence[UnlikeBrain], thumbnails: Thumbnails, pictures: int) -> Shown[_UnlikeCard]:
+def _unlike(images: Sequence[UnlikeBrain], thumbnails: Thumbnails, pictures: int) -> Shown[UnlikeCard]:
     shown = first_of(sorted(images, key=lambda image: (-image.novelty / image.limit, image.path)), pictures)
     cards = [
-        _UnlikeCard(_tile(image.path, image.label, thumbnails), image.novelty, image.limit)
+        UnlikeCard(_tile(image.path, image.label, thumbnails), image.novelty, image.limit)
         for image in shown.items
     ]
     return Shown(tuple(cards), shown.more)
 
 
-def _shortcut(figures: ShortcutFigures | None) -> _Shortcut | None:
+def _shortcut(figures: ShortcutFigures | None) -> ShortcutView | None:
     if figures is None:
         return None
     sensitivity = {_named(key): value for key, value in figures.sensitivity.items()}
@@ -390,10 +292,10 @@ def _shortcut(figures: ShortcutFigures | None) -> _Shortcut | None:
     spoken = ", ".join(f"{line.name} {line.value:.0%}" for line in lines)
     largest = max([*figures.importances.values(), 1e-9])
     features = [
-        _Feature(name, loss, max(0.0, loss) / largest)
+        FeatureBar(name, loss, max(0.0, loss) / largest)
         for name, loss in sorted(figures.importances.items(), key=lambda item: -item[1])
     ]
-    return _Shortcut(
+    return ShortcutView(
         figures=figures,
         sentence=_meaning(figures),
         plot=rates(
@@ -425,26 +327,26 @@ def _named(key: str) -> str:
     return Diagnosis(key).label if key in set(Diagnosis) else key
 
 
-def _shares(counts: Iterable[tuple[str, int]], whole: int) -> tuple[_Share, ...]:
+def _shares(counts: Iterable[tuple[str, int]], whole: int) -> tuple[ClassShare, ...]:
     """The classes in their one order, absent ones too."""
     known = dict(counts)
     return tuple(
-        _Share(key, known.get(key, 0), known.get(key, 0) / whole if whole else 0.0) for key in CLASS_ORDER
+        ClassShare(key, known.get(key, 0), known.get(key, 0) / whole if whole else 0.0) for key in CLASS_ORDER
     )
 
 
-def _table(table: CrossTable) -> _Table:
+def _table(table: CrossTable) -> TableView:
     classes = tuple(Diagnosis(column) for column in table.columns[1:-1])
     rows = []
     for name, *counts in table.rows:
         *cells, images = (int(cell) for cell in counts)
         shares = [
-            _Share(label, cell, cell / images if images else 0.0)
+            ClassShare(label, cell, cell / images if images else 0.0)
             for label, cell in zip(classes, cells, strict=True)
         ]
-        rows.append(_Row(str(name), tuple(shares), images))
+        rows.append(TableRow(str(name), tuple(shares), images))
     folded = first_of(rows[_TABLE_ROWS:], _ROWS)
-    return _Table(
+    return TableView(
         key=table.key,
         title=table.title,
         name=table.columns[0],
