@@ -28,7 +28,7 @@ from source_files import (
 from tumorscope.core.errors import InvalidConfiguration, InvalidManifest, MissingInput
 from tumorscope.core.labels import Diagnosis
 from tumorscope.dataset.index import measure
-from tumorscope.dataset.manifest import Manifest
+from tumorscope.dataset.manifest import ImageRecord, Manifest
 from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.dataset.sources.catalogue import SourceName
 from tumorscope.dataset.sources.fetch import fetch
@@ -102,7 +102,7 @@ def test_other_images_are_copied_byte_for_byte(kept: Merged, fetched: Folders) -
             assert read_row(kept.manifest, after).sha256 == sha256
 
 
-def read_row(manifest: Manifest, path: Path) -> object:
+def read_row(manifest: Manifest, path: Path) -> ImageRecord:
     return next(row for row in manifest if row.path == path)
 
 
@@ -114,7 +114,7 @@ def test_no_name_carries_a_patient(kept: Merged) -> None:
 
 
 def test_kept_copies_are_one_group(kept: Merged) -> None:
-    pairs = {}
+    pairs: dict[str | None, list[ImageRecord]] = {}
     for row in kept.manifest:
         pairs.setdefault(row.pixels_sha256, []).append(row)
     copies = [rows for rows in pairs.values() if len(rows) > 1]

@@ -24,6 +24,7 @@ def index(
 
     Every image is opened: its size, mode and the hashes of file and pixels are written down. Images that cannot be
     read are listed and left out (exit status 1). Of a folder the tree itself counts, not a manifest that lies in it.
+    A known version of the Kaggle set is recognised, also in part, and written into the column dataset.
 
     \b
     Examples:
@@ -38,6 +39,7 @@ def index(
     from tumorscope.dataset.class_names import ClassNames
     from tumorscope.dataset.index import index_folder, measure, unlabelled_folders
     from tumorscope.dataset.manifest_file import read_manifest, write_manifest
+    from tumorscope.dataset.sources.versions import stamp
     from tumorscope.dataset.table import check_table_name
 
     names = ClassNames.parse(map_label or [])
@@ -50,9 +52,12 @@ def index(
     left_out(indexed.failures)
     if not len(indexed.manifest):
         raise InvalidManifest(f"none of the {len(found):,} images could be read; no manifest was written")
-    write_manifest(indexed.manifest, out)
-    typer.echo(f"{len(indexed.manifest):,} images written to {out}: {by_class(indexed.manifest)}")
-    remarks(indexed.manifest)
+    stamped = stamp(indexed.manifest)
+    write_manifest(stamped.manifest, out)
+    typer.echo(f"{len(stamped.manifest):,} images written to {out}: {by_class(stamped.manifest)}")
+    if stamped.version is not None:
+        typer.echo(stamped.summary)
+    remarks(stamped.manifest)
     for folder in unlabelled_folders(source, names) if is_tree else ():
         typer.echo(f"note: {folder} is named after no class and was passed over; see --map-label", err=True)
     if indexed.failures:
