@@ -32,7 +32,7 @@ AUDIT_SCHEMA = "tumorscope/audit/1"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class Verdict(StrEnum):
@@ -144,7 +144,7 @@ class CrossTable(_Part):
 class Audit(_Part):
     """All that was found."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     schema_: Literal["tumorscope/audit/1"] = Field(default="tumorscope/audit/1", alias="schema")
     tumorscope: str = Field(description="Version that wrote this.")
