@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
 import socket
@@ -50,6 +51,8 @@ KAGGLE_TREE = {
         for name in "ab"
     )
 }
+
+DOWNLOAD = "v1/datasets.DatasetApiService/DownloadDataset"
 
 
 @pytest.fixture(autouse=True)
@@ -262,6 +265,35 @@ class TestKaggle:
         assert "--from" in str(caught.value)
         assert "\n" not in str(caught.value)
         assert no_network
+
+    @pytest.fixture
+    def kaggle(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+        """A server on this machine where kagglehub looks for Kaggle."""
+        kaggle_env = importlib.import_module("kagglesdk.kaggle_env")  # it brings no types
+        monkeypatch.delenv("KAGGLE_API_ENVIRONMENT", raising=False)
+        with serving({DOWNLOAD: zipped(br35h_files())}) as running:
+            monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, running.url)
+            yield running
+
+    def test_kagglehub_downloads_what_is_not_in_the_cache(self, tmp_path: Path, kaggle: Served) -> None:
+        assert len(fetch(SourceName.BR35H, tmp_path / "out").manifest) == 3
+        assert [path for path, _ in kaggle.asked] == [f"/{DOWNLOAD}"]
+        assert len(fetch(SourceName.BR35H, tmp_path / "again").manifest) == 3
+        assert len(kaggle.asked) == 1, "the second time it is in the cache"
+
+    def test_a_disconnect_is_one_line_and_the_next_call_goes_on(self, tmp_path: Path, kaggle: Served) -> None:
+        kaggle.drop_after = [1000]
+        with pytest.raises(DownloadFailed, match=r"could not be downloaded \(.*--from") as caught:
+            fetch(SourceName.BR35H, tmp_path / "out")
+        assert "\n" not in str(caught.value)
+        assert len(fetch(SourceName.BR35H, tmp_path / "out").manifest) == 3
+        # kagglehub writes whole MiB, so of this small file it goes on at the first byte.
+        assert kaggle.asked[-1][1] == "bytes=0-"
+
+    def test_a_refusal_of_kaggle_is_one_line(self, tmp_path: Path, kaggle: Served) -> None:
+        kaggle.status = [403]
+        with pytest.raises(DownloadFailed, match=r"the server answered 403.*browser"):
+            fetch(SourceName.BR35H, tmp_path / "out")
 
     def test_sartaj_and_br35h_from_the_cache(
         self, tmp_path: Path, cache: Path, no_network: list[object]

@@ -67,6 +67,8 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 return
             tag = f'"{hashlib.sha256(content).hexdigest()[:12]}"'
             headers = {"ETag": tag} if served.tags else {}
+            if served.ranges:
+                headers["Accept-Ranges"] = "bytes"
             same = self.headers["If-Range"] in (None, tag)
             if asked and served.ranges and same:
                 first = int(asked.removeprefix("bytes=").removesuffix("-"))
@@ -77,6 +79,11 @@ def _handler(served: Served) -> type[BaseHTTPRequestHandler]:
                 self._answer(206, content[first:], {**headers, "Content-Range": span})
                 return
             self._answer(200, content, headers)
+
+        def do_POST(self) -> None:
+            """A question with a body, as Kaggle's client asks; answered like any other."""
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.do_GET()
 
         def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)

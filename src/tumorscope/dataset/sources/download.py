@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from http.client import HTTPException, HTTPResponse
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 from urllib.error import HTTPError, URLError
@@ -26,7 +27,6 @@ from urllib.request import (
     Request,
 )
 
-from tumorscope import __version__
 from tumorscope.core.errors import DownloadFailed
 from tumorscope.core.files import atomic_write, check_writable
 from tumorscope.dataset.sources.catalogue import KnownFile
@@ -274,7 +274,11 @@ def _opened(request: Request) -> HTTPResponse:
 
 def _headers() -> dict[str, str]:
     # Some hosts turn away urllib's own name. Compressed transfer would make ranges and sizes mean something else.
-    return {"User-Agent": f"tumorscope/{__version__}", "Accept-Encoding": "identity"}
+    try:
+        name = f"tumorscope/{version('tumorscope')}"
+    except PackageNotFoundError:  # run from a source tree that was not installed
+        name = "tumorscope"
+    return {"User-Agent": name, "Accept-Encoding": "identity"}
 
 
 def _content_range(answer: HTTPResponse) -> tuple[int, int | None]:
