@@ -171,6 +171,6 @@ def test_two_data_sets_are_joined(tree: Path, tmp_path: Path, capsys: pytest.Cap
     )
     joined = read_manifest(out)
     assert len(joined) == 12
-    assert {row.source for row in joined} == {"phantom", "tree"}
+    assert {row.source for row in joined} == {"synthetic", "tree"}
     assert run(["data", "join", str(tree), "--out", str(out)]) == 2
     assert "joining needs at least two" in capsys.readouterr().err

@@ -1,1 +1,1 @@
-"""Slices and lesions made by a program: phantoms for tests, lesions drawn into real anatomy for demos."""
+"""Slices and lesions made by a program: phantoms drawn from an average brain, lesions for them and for demos."""

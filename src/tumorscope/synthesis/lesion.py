@@ -1,13 +1,14 @@
 """Lesions drawn by a program into a slice of float brightness.
 
-Owns the look of the three tumours as T1-weighted post-contrast MRI shows them, and the soft shapes they are
-made of. Knows nothing of the head around them: where a lesion lies and where tissue ends is told by the
+Owns the look of the three tumours as T1-weighted post-contrast and T2-weighted MRI show them, and the soft shapes
+they are made of. Knows nothing of the head around them: where a lesion lies and where tissue ends is told by the
 caller. The look is a caricature good enough to test software with; it carries no medical truth.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,20 @@ from numpy.typing import NDArray
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.labels import Diagnosis
 
-__all__ = ["Blob", "Lesion", "draw_lesion", "soft_step", "waves"]
+__all__ = ["Blob", "Contrast", "Lesion", "draw_lesion", "soft_step", "waves"]
 
 Image = NDArray[np.float64]
 
 _HARMONICS = 5
+
+
+class Contrast(StrEnum):
+    """What a scan makes bright."""
+
+    T1 = "T1"
+    """Fat, and tumours after a contrast agent; fluid is dark."""
+    T2 = "T2"
+    """Fluid and swollen tissue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +99,15 @@ class Blob:
         """Pixels from each pixel to the outline along the ray from the centre; negative outside it."""
         rows = np.arange(shape[0], dtype=np.float64)[:, None] - self.row
         columns = np.arange(shape[1], dtype=np.float64)[None, :] - self.column
-        angle = np.arctan2(rows, columns)
-        outline = np.ones(shape)
-        for k, (amplitude, phase) in enumerate(zip(self.amplitudes, self.phases, strict=True), start=2):
-            outline += amplitude * np.cos(k * angle + phase)
-        return self.radius * outline - np.hypot(rows, columns)
+        away = np.hypot(rows, columns)
+        # The k-th power of the direction as a complex number of modulus 1 holds cosine and sine of k times its angle.
+        direction = (columns + 1j * rows) / np.where(away > 0.0, away, 1.0)
+        direction[away == 0.0] = 1.0
+        outline, power = np.ones(shape), direction
+        for amplitude, phase in zip(self.amplitudes, self.phases, strict=True):
+            power = power * direction
+            outline += amplitude * (np.cos(phase) * power.real - np.sin(phase) * power.imag)
+        return self.radius * outline - away
 
 
 def soft_step(depth: Image, width: float = 1.0) -> Image:
@@ -106,14 +120,16 @@ def waves(rng: np.random.Generator, shape: tuple[int, int], cycles: float, count
 
     ``cycles`` is how many periods of the finest wave fit into the width of the image.
     """
-    rows = np.linspace(0.0, 2.0 * np.pi, shape[0])[:, None]
-    columns = np.linspace(0.0, 2.0 * np.pi, shape[1])[None, :]
-    total = np.zeros(shape)
-    for _ in range(count):
+    down, across = (np.linspace(0.0, 2.0 * np.pi, side) for side in shape)
+    by_row, by_column = np.empty((shape[0], 2 * count)), np.empty((2 * count, shape[1]))
+    for k in range(count):
         angle, phase = rng.uniform(0.0, 2.0 * np.pi, 2)
         pace = cycles * rng.uniform(0.35, 1.0)
-        total += np.cos(pace * (np.cos(angle) * columns + np.sin(angle) * rows) + phase)
-    return total / float(np.sqrt(count / 2))
+        # cos(a + b) = cos a cos b - sin a sin b: two vectors for each wave instead of an image.
+        first, second = pace * np.sin(angle) * down, pace * np.cos(angle) * across + phase
+        by_row[:, 2 * k], by_column[2 * k] = np.cos(first), np.cos(second)
+        by_row[:, 2 * k + 1], by_column[2 * k + 1] = -np.sin(first), np.sin(second)
+    return (by_row @ by_column) / float(np.sqrt(count / 2))
 
 
 def draw_lesion(
@@ -124,6 +140,7 @@ def draw_lesion(
     rng: np.random.Generator,
     *,
     tissue: Image | None = None,
+    contrast: Contrast = Contrast.T1,
 ) -> Lesion:
     """Draw a tumour into a slice.
 
@@ -142,6 +159,8 @@ def draw_lesion(
     tissue
         Where the lesion may be seen, ``[H, W]`` in [0, 1]; everywhere if ``None``. A meningioma is cut off by
         it, which makes its base broad.
+    contrast
+        That of the slice.
 
     Raises
     ------
@@ -155,12 +174,22 @@ def draw_lesion(
         )
     within = np.ones(image.shape) if tissue is None else tissue
     drawn, mask = _PAINTERS[diagnosis](image, centre, radius, rng, within)
+    if contrast is Contrast.T2:
+        drawn = _as_t2(image, drawn, mask, diagnosis)
     inside = mask > 0.5
     if not inside.any():
         raise InvalidConfiguration(
             f"the lesion at row {centre[0]:.0f}, column {centre[1]:.0f} lies outside the tissue"
         )
     return Lesion(np.clip(drawn, 0.0, 1.0), inside)
+
+
+def _as_t2(image: Image, drawn: Image, mask: Image, diagnosis: Diagnosis) -> Image:
+    """A lesion drawn as T1 shows it, turned round: what it darkened is bright, and its mass is midway."""
+    around = np.clip((image - drawn) / np.maximum(image, 0.05), 0.0, 1.0) * (1.0 - mask)
+    swollen = image + (0.82 - image) * around
+    low, high = (0.8, 0.52) if diagnosis is Diagnosis.GLIOMA else (0.55, 0.7)
+    return swollen * (1.0 - mask) + (low + (high - low) * drawn) * mask
 
 
 def _glioma(

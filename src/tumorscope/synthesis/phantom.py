@@ -1,9 +1,9 @@
 """Made-up heads with and without a tumour, so that everything can be tried without patient data.
 
-Owns :func:`make_phantom`, one slice from a number, and :func:`write_phantoms`, a folder that training and
-evaluation read like real data. A phantom looks like an axial T1-weighted slice seen from afar: scalp, skull,
-gray and white matter, ventricles. It carries no medical truth and says nothing about how well a model reads
-real scans.
+Owns :func:`make_phantom`, one slice from a number, and :func:`write_phantoms`, a folder that training, evaluation
+and audits read like real data. A phantom is the average of 152 healthy brains, bent into that of a person who does
+not exist, with skull and scalp drawn around it and a lesion drawn in. It carries no medical truth and says nothing
+about how well a model reads real scans.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,43 @@ from numpy.typing import NDArray
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
-from tumorscope.synthesis.lesion import Blob, Lesion, draw_lesion, soft_step, waves
+from tumorscope.core.slice import Plane
+from tumorscope.synthesis.head import Head, Person, Room, draw_head, lay_out
+from tumorscope.synthesis.lesion import Contrast, draw_lesion, waves
+from tumorscope.synthesis.template import (
+    AXIAL,
+    STEP_MM,
+    TemplateSlice,
+    at_sella,
+    place_of,
+    slice_count,
+    template_slice,
+)
 
-__all__ = ["FOLDS", "MANIFEST_COLUMNS", "MINIMUM_SIZE", "Phantom", "make_phantom", "write_phantoms"]
+__all__ = ["FOLDS", "MANIFEST_COLUMNS", "MINIMUM_SIZE", "SOURCE", "Phantom", "make_phantom", "write_phantoms"]
 
 FOLDS = 4
 MINIMUM_SIZE = 48
+SOURCE = "synthetic"
+"""What the column ``source`` of a manifest says of every phantom."""
 MANIFEST_COLUMNS = (
-    *("path", "label", "source", "fold", "group", "slice_id", "mirrored_copy"),
+    *("path", "label", "source", "official_split", "patient", "group", "slice_id", "fold", "mirrored"),
     *("box_cx", "box_cy", "box_w", "box_h", "width", "height", "mode", "sha256"),
 )
 
 _SLICES_A_SUBJECT = 4
 _SUBJECTS_A_CLASS = 8  # fewer slices a subject rather than fewer subjects: folds need groups of every class
+_PLANES = (Plane.AXIAL, Plane.CORONAL, Plane.SAGITTAL)
+_PLANE_SHARES = (0.5, 0.28, 0.22)  # the same for all classes, so that the plane does not tell them apart
+_NEIGHBOURS = (0, 1, -1, 2)
+_AXIAL_WITH_ROOM = range(2, len(AXIAL) - 2)
+_RADIUS_MM = {
+    Diagnosis.GLIOMA: (11.0, 20.0),
+    Diagnosis.MENINGIOMA: (10.0, 19.0),
+    Diagnosis.PITUITARY: (6.0, 10.5),
+}
+_UPTAKE = (0.6, 0.95)  # how much of the full contrast of a lesion is seen
+_PUSH = {Diagnosis.GLIOMA: 0.3, Diagnosis.MENINGIOMA: 0.35, Diagnosis.PITUITARY: 0.25}
 
 Image = NDArray[np.float64]
 
@@ -55,32 +79,15 @@ class Phantom:
         ``None`` without a lesion.
     subject
         Key of the made-up person; slices of one person share it.
+    contrast
+        Which tissue is bright in it.
     """
 
     pixels: NDArray[np.uint8]
     diagnosis: Diagnosis
     box: tuple[float, float, float, float] | None
     subject: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Anatomy:
-    """What stays the same over the slices of one person."""
-
-    half_width: float
-    half_height: float
-    centre: tuple[float, float]
-    tilt: float
-    scalp: float
-    skull: float
-    white: float
-    gray: float
-    fluid: float
-    ventricle: float
-    folds: Blob
-    lesion_angle: float
-    lesion_distance: float
-    lesion_radius: float
+    contrast: Contrast
 
 
 def make_phantom(diagnosis: Diagnosis, seed: int, size: int = 256, *, index: int = 0) -> Phantom:
@@ -108,13 +115,28 @@ def make_phantom(diagnosis: Diagnosis, seed: int, size: int = 256, *, index: int
             f"a phantom with seed {seed}, index {index} and side {size} was asked for; "
             f"seed and index must be 0 or more, the side at least {MINIMUM_SIZE} pixels"
         )
-    anatomy = _anatomy(_generator(diagnosis, seed, 0), diagnosis)
+    theirs = _generator(diagnosis, seed, 0)
+    person = Person.random(theirs)
+    plane = _PLANES[int(theirs.choice(3, p=_PLANE_SHARES))]
+    levels = _levels(diagnosis, plane)
+    level = int(theirs.integers(len(levels))) + _NEIGHBOURS[index % len(_NEIGHBOURS)]
+    number = levels[min(max(level, 0), len(levels) - 1)]
+    wish = (theirs.uniform(0.0, 2.0 * np.pi), theirs.uniform(0.25, 0.75), theirs.uniform())
+
     rng = _generator(diagnosis, seed, index + 1)
-    head, brain = _head(anatomy, size, rng, at_base=_at_base(diagnosis, rng))
-    lesion = _lesion(head, brain, anatomy, diagnosis, rng)
-    pixels = _scan(head if lesion is None else lesion.image, rng)
-    box = None if lesion is None else lesion.box()
-    return Phantom(pixels, diagnosis, box, f"phantom:{diagnosis.value}-{seed:05d}")
+    part = template_slice(plane, number)
+    head = lay_out(part, plane, place_of(plane, number), person, size)
+    room = None if diagnosis is Diagnosis.NOTUMOR else _room(head, part, diagnosis, wish, rng)
+    image, box = draw_head(head, part, person, rng, room), None
+    if room is not None:
+        tissue = np.clip(-head.distance / 1.5, 0.0, 1.0)
+        lesion = draw_lesion(
+            image, diagnosis, room.centre, room.radius, rng, tissue=tissue, contrast=person.contrast
+        )
+        image, box = image + rng.uniform(*_UPTAKE) * (lesion.image - image), lesion.box()
+    return Phantom(
+        _scan(image, rng), diagnosis, box, f"{SOURCE}-{diagnosis.value}-{seed:05d}", person.contrast
+    )
 
 
 def write_phantoms(
@@ -123,7 +145,8 @@ def write_phantoms(
     """Write phantoms as a data set: one folder a class, and ``manifest.csv`` when all are done.
 
     The classes take turns, so each has a quarter of the images; a person has up to four slices; ``fold``
-    counts from 1 to 4 over persons.
+    counts from 1 to 4 over persons. As in the public sets, some slices are there twice, as they are or mirrored, and
+    the official split divides persons.
 
     Parameters
     ----------
@@ -164,11 +187,29 @@ def _write(target: Path, images: int, seed: int, size: int) -> Iterator[Path]:
     for number in range(images):
         diagnosis = CLASS_ORDER[number % len(CLASS_ORDER)]
         subject, index = divmod(number // len(CLASS_ORDER), a_subject)
-        phantom = make_phantom(diagnosis, seed * 100_000 + subject, size, index=index)
-        name = f"{diagnosis.value}/{diagnosis.value}-{subject:05d}-{index}.png"
+        copy = _copy_of(subject, index, a_subject)
+        shown = index if copy is None else copy.index
+        phantom = make_phantom(diagnosis, seed * 100_000 + subject, size, index=shown)
+        if copy is not None and copy.mirrored:
+            phantom = _mirrored(phantom)
+        patient = f"{SOURCE}-{subject * len(CLASS_ORDER) + diagnosis.position + 1:03d}"
+        name = f"{diagnosis.value}/{patient}-{diagnosis.value}-{index}.png"
         content = _png(phantom.pixels)
         atomic_write(target / name, content)
-        rows.append(_row(phantom, name, content, subject % FOLDS + 1, index))
+        rows.append(
+            {
+                **_facts(phantom, content),
+                "path": name,
+                "source": SOURCE,
+                # By image and not by patient, as the public sets are split: an audit finds it to leak.
+                "official_split": "Testing" if (number // len(CLASS_ORDER)) % 5 == 1 else "Training",
+                "patient": patient,
+                "group": f"patient:{patient}",
+                "slice_id": f"{patient}-{shown}",
+                "fold": subject % FOLDS + 1,
+                "mirrored": int(copy is not None and copy.mirrored),
+            }
+        )
         yield target / name
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, MANIFEST_COLUMNS, lineterminator="\n")
@@ -177,17 +218,33 @@ def _write(target: Path, images: int, seed: int, size: int) -> Iterator[Path]:
     atomic_write(target / "manifest.csv", text.getvalue())
 
 
-def _row(phantom: Phantom, name: str, content: bytes, fold: int, index: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Which slice of the same person an image shows again."""
+
+    index: int
+    mirrored: bool
+
+
+def _copy_of(subject: int, index: int, a_subject: int) -> _Copy | None:
+    """Every second person's last slice is the first one again, mirrored or as it is, as public sets have it."""
+    if a_subject < 2 or index < a_subject - 1 or subject % 2 == 0:
+        return None
+    return _Copy(0, mirrored=subject % 4 == 1)
+
+
+def _mirrored(phantom: Phantom) -> Phantom:
+    box = phantom.box
+    turned = None if box is None else (1.0 - box[0], *box[1:])
+    pixels = np.ascontiguousarray(phantom.pixels[:, ::-1])
+    return replace(phantom, pixels=pixels, box=turned)
+
+
+def _facts(phantom: Phantom, content: bytes) -> dict[str, Any]:
     box = ["", "", "", ""] if phantom.box is None else [f"{value:.5f}" for value in phantom.box]
     height, width = phantom.pixels.shape
     return {
-        "path": name,
         "label": phantom.diagnosis.value,
-        "source": "phantom",
-        "fold": fold,
-        "group": phantom.subject,
-        "slice_id": f"{phantom.subject}-{index}",
-        "mirrored_copy": 0,
         **dict(zip(("box_cx", "box_cy", "box_w", "box_h"), box, strict=True)),
         "width": width,
         "height": height,
@@ -210,110 +267,53 @@ def _generator(diagnosis: Diagnosis, seed: int, stream: int) -> np.random.Genera
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def _anatomy(rng: np.random.Generator, diagnosis: Diagnosis) -> _Anatomy:
-    white = rng.uniform(0.46, 0.58)
-    small = diagnosis is Diagnosis.PITUITARY
-    return _Anatomy(
-        half_width=rng.uniform(0.68, 0.78),
-        half_height=rng.uniform(0.84, 0.92),
-        centre=(rng.uniform(-0.04, 0.04), rng.uniform(-0.04, 0.04)),
-        tilt=rng.normal(0.0, 0.06),
-        scalp=rng.uniform(0.06, 0.09),
-        skull=rng.uniform(0.06, 0.09),
-        white=white,
-        gray=white - rng.uniform(0.08, 0.2),
-        fluid=rng.uniform(0.08, 0.2),
-        ventricle=rng.uniform(0.7, 1.3),
-        folds=Blob(0.0, 0.0, 1.0, rng.uniform(-0.012, 0.012, 24), rng.uniform(0.0, 2.0 * np.pi, 24)),
-        lesion_angle=rng.uniform(0.0, 2.0 * np.pi),
-        lesion_distance=rng.uniform(0.3, 0.52),
-        lesion_radius=rng.uniform(0.1, 0.15) if small else rng.uniform(0.18, 0.28),
-    )
-
-
-def _at_base(diagnosis: Diagnosis, rng: np.random.Generator) -> bool:
-    """Whether the slice lies at the base of the skull: always with a pituitary tumour, often without."""
-    level = rng.uniform()
-    return diagnosis is Diagnosis.PITUITARY or level < 0.3
-
-
-def _grid(anatomy: _Anatomy, size: int) -> tuple[Image, Image]:
-    """Columns and rows of the head's own frame: 0 in its middle, 1 at the edge of the image."""
-    axis = (np.arange(size) + 0.5) * (2.0 / size) - 1.0
-    row, column = axis[:, None] - anatomy.centre[0], axis[None, :] - anatomy.centre[1]
-    cosine, sine = np.cos(anatomy.tilt), np.sin(anatomy.tilt)
-    return cosine * column + sine * row, cosine * row - sine * column
-
-
-def _head(anatomy: _Anatomy, size: int, rng: np.random.Generator, *, at_base: bool) -> tuple[Image, Image]:
-    """A head without a lesion, and its brain, both ``[size, size]`` in [0, 1]."""
-    column, row = _grid(anatomy, size)
-    pixels = size / 2 * anatomy.half_width  # one unit of ``radius`` in pixels
-    radius = np.hypot(column / anatomy.half_width, row / anatomy.half_height)
-    inner = 1.0 - anatomy.scalp - anatomy.skull
-    angle = np.arctan2(row, column)
-    wave = np.zeros(radius.shape)
-    for k, (amplitude, phase) in enumerate(
-        zip(anatomy.folds.amplitudes, anatomy.folds.phases, strict=True), start=4
-    ):
-        wave += amplitude * np.cos(k * angle + phase)
-
-    image = 0.85 * soft_step((1.0 - radius) * pixels)
-    image = _lay(image, soft_step((1.0 - anatomy.scalp - radius) * pixels), 0.04)
-    image = _lay(image, soft_step((inner - radius) * pixels), anatomy.fluid)
-    brain = soft_step((inner - 0.015 - radius) * pixels)
-    matter = waves(rng, (size, size), cycles=26.0)
-    gray = anatomy.gray + 0.015 * matter
-    white = anatomy.white + 0.01 * matter
-    image = _lay(image, soft_step((inner - 0.03 + 0.6 * wave - radius) * pixels), gray)
-    depth = inner - 0.16 + 1.6 * wave + 0.012 * matter - radius
-    image = _lay(image, soft_step(depth * pixels, width=3.0), white)
-    fissure = (0.012 - np.abs(column)) * size / 2 + np.minimum(0.0, (np.abs(row) - 0.35) * size / 2)
-    image = _lay(image, soft_step(fissure) * brain, anatomy.fluid)
-    hollow = _cistern(column, row) if at_base else _ventricles(column, row, anatomy.ventricle)
-    return _lay(image, soft_step(hollow * size / 2, width=2.0) * brain, anatomy.fluid), brain
-
-
-def _lay(image: Image, mask: Image, value: Image | float) -> Image:
-    return image * (1.0 - mask) + value * mask
-
-
-def _ventricles(column: Image, row: Image, scale: float) -> Image:
-    """Depth inside two slanted ellipses either side of the midline, in half image sides."""
-    side = np.abs(column) - 0.1 * scale
-    slant = side - 0.35 * (np.abs(row + 0.02) - 0.1)
-    return 0.06 * scale - np.hypot(slant, row * 0.24)
-
-
-def _cistern(column: Image, row: Image) -> Image:
-    """Depth inside the small star of fluid in front of the brain stem, in half image sides."""
-    angle = np.arctan2(row + 0.06, column)
-    return 0.1 + 0.025 * np.cos(5.0 * angle + np.pi / 2) - np.hypot(column, row + 0.06)
-
-
-def _lesion(
-    head: Image, brain: Image, anatomy: _Anatomy, diagnosis: Diagnosis, rng: np.random.Generator
-) -> Lesion | None:
-    if diagnosis is Diagnosis.NOTUMOR:
-        return None
-    size = head.shape[0]
-    radius = anatomy.lesion_radius * rng.uniform(0.85, 1.15)
-    inner = 1.0 - anatomy.scalp - anatomy.skull
-    distance = {
-        Diagnosis.GLIOMA: anatomy.lesion_distance * inner,
-        Diagnosis.MENINGIOMA: inner - 0.55 * radius,
-        Diagnosis.PITUITARY: 0.0,
-    }[diagnosis]
-    column = distance * anatomy.half_width * np.cos(anatomy.lesion_angle)
-    row = distance * anatomy.half_height * np.sin(anatomy.lesion_angle)
+def _levels(diagnosis: Diagnosis, plane: Plane) -> list[int]:
+    """Slices that a class is shown in: those through the sella for a pituitary tumour, not the smallest for others."""
     if diagnosis is Diagnosis.PITUITARY:
-        row = -0.06 + rng.normal(0.0, 0.01)
-    cosine, sine = np.cos(anatomy.tilt), np.sin(anatomy.tilt)
-    turned = (cosine * row + sine * column, cosine * column - sine * row)
-    centre = tuple(
-        (value + shift + 1.0) * size / 2 for value, shift in zip(turned, anatomy.centre, strict=True)
-    )
-    return draw_lesion(head, diagnosis, (centre[0], centre[1]), radius * size / 2, rng, tissue=brain)
+        return list(at_sella(plane))
+    if plane is Plane.AXIAL and diagnosis is not Diagnosis.NOTUMOR:
+        return list(_AXIAL_WITH_ROOM)
+    if plane is Plane.SAGITTAL and diagnosis is Diagnosis.GLIOMA:
+        return list(
+            range(len(at_sella(plane)), slice_count(plane))
+        )  # within a hemisphere, beside the midline
+    return list(range(slice_count(plane)))
+
+
+def _room(
+    head: Head,
+    part: TemplateSlice,
+    diagnosis: Diagnosis,
+    wish: tuple[float, float, float],
+    rng: np.random.Generator,
+) -> Room:
+    """Where the lesion lies: at the place of its kind that is nearest to the person's own."""
+    angle, depth, largeness = wish
+    low, high = _RADIUS_MM[diagnosis]
+    radius = (low + (high - low) * largeness) * rng.uniform(0.85, 1.15)
+    deep = -head.distance
+    beside = np.ones_like(deep) if part.midline is None else np.abs(head.columns - part.midline * STEP_MM)
+    if diagnosis is Diagnosis.PITUITARY:
+        row, column = (place * STEP_MM for place in part.sella or (0.0, 0.0))
+        score = (head.rows - row + 0.35 * radius) ** 2 + (head.columns - column) ** 2
+    else:
+        if diagnosis is Diagnosis.GLIOMA:
+            fits = (head.brain > 0.9) & (deep > 0.5 * radius + 4.0) & (beside > min(0.45 * radius, 40.0))
+            reach = depth
+        else:
+            fits = (np.abs(deep - 0.55 * radius) < 1.5) & (head.vault > 0.9) & (head.brain > 0.3)
+            reach = 1.0
+        middle = np.average(np.indices(deep.shape), axis=(1, 2), weights=head.brain)
+        span = np.sqrt(head.brain.sum() / np.pi) * reach
+        target = middle + span * np.array([np.sin(angle), np.cos(angle)])
+        size = deep.shape[0]
+        away = (np.arange(size)[:, None] - target[0]) ** 2 + (np.arange(size)[None, :] - target[1]) ** 2
+        score = np.where(fits, away, np.inf)
+        if not fits.any():  # a slice too small for it: as deep as it goes
+            score = head.distance
+    row_at, column_at = np.unravel_index(int(np.argmin(score)), score.shape)
+    pixels = max(radius / head.pixel_mm, 2.0)
+    return Room((float(row_at), float(column_at)), pixels, _PUSH[diagnosis])
 
 
 def _scan(image: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
