@@ -19,7 +19,13 @@ from bundle_factory import TEMPERATURE, class_image, make_card, make_model
 from evaluation_cases import made_table
 from tumorscope.cli.evaluate import evaluate
 from tumorscope.cli.main import run
-from tumorscope.core.errors import InvalidConfiguration, InvalidManifest, MissingInput, TrainedOnError
+from tumorscope.core.errors import (
+    InvalidConfiguration,
+    InvalidManifest,
+    LeakySplit,
+    MissingInput,
+    TrainedOnError,
+)
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import NOTICE
 from tumorscope.evaluation.metrics import losses
@@ -232,6 +238,70 @@ def test_answers_without_folds_are_not_patient_wise(tmp_path: Path) -> None:
     assert not (tmp_path / "evaluation.json").exists()
 
 
+class TestLeaks:
+    @pytest.fixture
+    def leaky_run(self, tmp_path: Path) -> Path:
+        write_predictions(replace(made_table(1), leaks={"patient": 3}), tmp_path / "run" / PREDICTIONS_NAME)
+        return tmp_path / "run"
+
+    @pytest.fixture
+    def parted(self, images: Path) -> Path:
+        """The twelve images, of each class one to train, one to test and one excluded."""
+        lines = ["path,label,group,part"]
+        for key in CLASS_ORDER:
+            lines += [
+                f"{key.value}/{n}.png,{key.value},{key.value}-{n},{part}"
+                for n, part in enumerate(("train", "test", "excluded"))
+            ]
+        (images / "manifest.csv").write_text("\n".join(lines) + "\n")
+        return images / "manifest.csv"
+
+    def test_a_leaky_run_is_refused_unless_allowed_and_then_no_figure_goes_without_it(
+        self, leaky_run: Path
+    ) -> None:
+        refused = _run("--model", leaky_run, "--protocol", "patient-wise")
+        assert isinstance(refused.exception, LeakySplit)
+        assert "3 patients lie in two folds" in str(refused.exception)
+        assert "\n" not in str(refused.exception)
+        assert not (leaky_run / "evaluation.json").exists()
+        result = _run("--model", leaky_run, "--protocol", "patient-wise", "--allow-leaks")
+        assert result.exit_code == 0, result.output
+        text = " ".join(result.stdout.split())
+        for title in ("Figures", "By class", "Confusion in slices"):
+            assert f"{title}, patient-wise, leaky split" in text
+        assert "Note: The split leaks: 3 patients on two sides of it." in text
+        written = json.loads((leaky_run / "evaluation.json").read_text())
+        assert written["leaks"] == {"patient": 3}
+        assert written["command"].endswith("--protocol patient-wise --allow-leaks")
+
+    def test_only_the_part_test_is_measured(self, bundle_path: Path, parted: Path) -> None:
+        result = _run("--model", bundle_path, "--protocol", "external", "--data", parted, "--format", "json")
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        assert (found["images"], found["leaks"]) == (4, {})
+        assert found["notes"][0] == "Only the 4 images of the part test were used; 8 others were left out."
+        assert found["notes"][1].startswith("The part test has fewer than 10 groups of glioma, meningioma,")
+
+    def test_a_patient_in_both_parts_is_refused_unless_allowed(self, bundle_path: Path, parted: Path) -> None:
+        parted.write_text(parted.read_text().replace("glioma-1", "glioma-0"))
+        arguments = ("--model", bundle_path, "--protocol", "external", "--data", parted, "--format", "json")
+        refused = _run(*arguments)
+        assert isinstance(refused.exception, LeakySplit)
+        assert "1 group lies in two parts, train and test" in str(refused.exception)
+        found = json.loads(_run(*arguments, "--allow-leaks").stdout)
+        assert found["leaks"] == {"group": 1}
+        assert "--allow-leaks" in found["command"]
+        # An excluded row is on neither side.
+        parted.write_text(parted.read_text().replace("glioma-0,test", "glioma-2,test"))
+        assert json.loads(_run(*arguments).stdout)["leaks"] == {}
+
+    def test_parts_without_a_test_are_refused(self, bundle_path: Path, parted: Path) -> None:
+        parted.write_text(parted.read_text().replace(",test", ",train"))
+        result = _run("--model", bundle_path, "--protocol", "external", "--data", parted)
+        assert isinstance(result.exception, InvalidManifest)
+        assert "none of the 12 rows is of the part test" in str(result.exception)
+
+
 def test_phantoms_go_through_the_whole_verb(bundle_path: Path, tmp_path: Path) -> None:
     from tumorscope.synthesis.phantom import write_phantoms
 
@@ -245,6 +315,8 @@ def test_phantoms_go_through_the_whole_verb(bundle_path: Path, tmp_path: Path) -
     found = json.loads(result.stdout)
     assert found["images_by_class"] == dict.fromkeys([key.value for key in CLASS_ORDER], 10)
     assert found["groups"] == 40
+    assert found["patients"] == 0  # theirs do not exist
+    assert found["notes"][0] == "Synthetic images: no result about real scans."
     assert set(found["figures"]) >= {"accuracy", "loss", "macro_f1"}
 
 

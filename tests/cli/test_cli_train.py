@@ -11,19 +11,25 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import yaml
 
 from tiny_run import SIZE, TINY, TinyRun
 from tumorscope.cli.main import run
+from tumorscope.core.card import ModelCard
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.dataset.manifest_file import read_manifest
-from tumorscope.evaluation.predictions import read_predictions
+from tumorscope.dataset.manifest import Manifest, Part
+from tumorscope.dataset.manifest_file import read_manifest, write_manifest
+from tumorscope.evaluation.predictions import read_predictions, write_predictions
+from tumorscope.export.card import write_card
 from tumorscope.inference.verify import verify
 from tumorscope.synthesis.phantom import write_phantoms
+from tumorscope.training.folder import open_run, start_run
 from tumorscope.training.history import COLUMNS, read_history
 
 WITH_BARS = [word for word in TINY if word != "--no-progress"]
@@ -148,8 +154,11 @@ class TestRefusals:
     ) -> None:
         data = tmp_path / "data"
         shutil.copytree(tiny_run.data, data)
-        text = (data / "manifest.csv").read_text().replace("glioma-00000,", "glioma-00001,")
-        (data / "manifest.csv").write_text(text)
+        manifest = read_manifest(data)
+        first = manifest.records[0].group
+        groups = ("another" if row.group == first else row.group for row in manifest)
+        rows = tuple(replace(row, group=group) for row, group in zip(manifest, groups, strict=True))
+        write_manifest(Manifest(rows, data), data / "manifest.csv")
         before = _digest(started)
         assert _train(data, started, "--resume", "--folds") == 2
         assert "holds a run on other data; choose another --out" in capsys.readouterr().err
@@ -220,6 +229,102 @@ class TestUnreadable:
         assert len(table) == 36
         assert table.folds is not None  # made, since a folder of images has none
         assert set(table.folds.tolist()) == {1, 2, 3, 4}
+
+
+class TestLeaks:
+    """A split that leaks is refused unless allowed, and then everything that comes of it says so."""
+
+    @pytest.fixture
+    def data(self, tiny_run: TinyRun, tmp_path: Path) -> Path:
+        """The phantoms of the tiny run in two folds, some of them held out, one person in both folds."""
+        data = tmp_path / "data"
+        shutil.copytree(tiny_run.data, data)
+        rows = []
+        for row in read_manifest(data):
+            number = (int(row.group.rpartition("-")[2]) - 1) // 4  # within its class: classes take turns
+            part = Part.TEST if number % 6 == 4 else (Part.EXCLUDED if number % 6 == 5 else Part.TRAIN)
+            rows.append(replace(row, patient=None, fold=1 + number % 2, part=part))
+        first = next(i for i, row in enumerate(rows) if row.part is Part.TRAIN)
+        rows[first] = replace(rows[first], fold=3 - (rows[first].fold or 0))
+        write_manifest(Manifest(tuple(rows), data), data / "manifest.csv")
+        return data
+
+    def test_folds_that_leak(self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "run"
+        assert _train(data, out, "--folds") == 2
+        errors = capsys.readouterr().err
+        assert errors.startswith(
+            "error: 1 group lies in two folds, so the figures would be too good; split anew"
+        )
+        assert errors.count("\n") == 1
+        assert not out.exists()
+
+        parts = Counter(row.part for row in read_manifest(data))
+        assert _train(data, out, "--folds", "--allow-leaks") == 0
+        printed = capsys.readouterr()
+        assert (
+            f"not learnt from: {parts[Part.EXCLUDED]} of the part excluded, {parts[Part.TEST]} of the part test"
+            in printed.err
+        )
+        assert "warning: the folds leak (1 group); all results are stamped" in printed.err
+        assert "--protocol patient-wise --allow-leaks" in printed.out
+        record = json.loads((out / "data.json").read_text())
+        assert record["images"] == parts[Part.TRAIN] < 72
+        assert record["left_out"] == {"excluded": parts[Part.EXCLUDED], "test": parts[Part.TEST]}
+        assert record["leaks"] == {"folds": {"group": 1}}
+        table = read_predictions(out)
+        assert (len(table), table.leaks) == (parts[Part.TRAIN], {"group": 1})
+
+        assert run(["evaluate", "--model", str(out), "--protocol", "patient-wise"]) == 2
+        assert "1 group lies in two folds" in capsys.readouterr().err
+        assert run(["evaluate", "--model", str(out), "--protocol", "patient-wise", "--allow-leaks"]) == 0
+        assert json.loads((out / "evaluation.json").read_text())["leaks"] == {"group": 1}
+
+    def test_parts_that_leak_are_refused_by_the_final_fit_too(
+        self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        manifest = read_manifest(data)
+        test = next(i for i, row in enumerate(manifest) if row.part is Part.TEST)
+        learnt = next(row for row in manifest if row.part is Part.TRAIN)
+        rows = list(manifest)
+        rows[test] = replace(rows[test], patient="P1", slice_id=learnt.slice_id)
+        write_manifest(Manifest(tuple(rows), data), data / "manifest.csv")
+        assert _train(data, tmp_path / "run") == 2
+        assert "error: 1 slice lies in two parts, train and test, so" in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
+
+    def test_the_card_of_a_stamped_run_says_so(self, started: Path) -> None:
+        record = json.loads((started / "data.json").read_text())
+        assert (record["leaks"], record["left_out"]) == ({}, {})
+        (started / "data.json").write_text(json.dumps(record | {"leaks": {"folds": {"patient": 2}}}))
+        table = read_predictions(started)
+        write_predictions(replace(table, leaks={"patient": 2}), started / "predictions.csv")
+        card = write_card(
+            open_run(started),
+            temperature=1.0,
+            calibration=read_predictions(started / "final" / "calibration.csv"),
+            novelty=np.linspace(0, 1, len(read_predictions(started / "final" / "calibration.csv"))),
+            weights="random",
+        )
+        assert ModelCard.model_validate_json(card.model_dump_json()) == card
+        assert card.data.leaks == {"folds": {"patient": 2}}
+        assert card.limits[0].startswith("Its folds leak: 2 patients on two sides of them.")
+        (measured,) = card.evaluation
+        assert measured.leaks == {"patient": 2}
+        assert measured.command.endswith("--allow-leaks")
+
+    def test_the_bundle_of_a_clean_run_says_that_it_was_looked_at(self, tiny_run: TinyRun) -> None:
+        card = verify((tiny_run.out / "bundle.onnx").read_bytes(), "bundle")
+        assert card.data.leaks == {}
+        assert [measured.leaks for measured in card.evaluation] == [{}]
+        assert not any("leak" in limit for limit in card.limits)
+
+    def test_a_run_is_stamped_later_too(self, tiny_run: TinyRun, started: Path) -> None:
+        opened, manifest = open_run(started), read_manifest(tiny_run.data)
+        start_run(started, opened.config, manifest, leaks={"folds": {"group": 1}})
+        start_run(started, opened.config, manifest)
+        assert opened.data()["leaks"] == {"folds": {"group": 1}}
+        assert opened.data()["images"] == 72
 
 
 class TestResume:

@@ -45,6 +45,22 @@ def test_the_header_is_the_one_agreed() -> None:
     )
 
 
+def test_a_leak_is_stamped_into_every_row(tmp_path: Path) -> None:
+    clean, leaky = tmp_path / "clean.csv", tmp_path / "leaky.csv"
+    write_predictions(made_table(), clean)
+    write_predictions(replace(made_table(), leaks={"patient": 12, "file": 1}), leaky)
+    assert read_predictions(clean).leaks == {}
+    assert read_predictions(leaky).leaks == {"patient": 12, "file": 1}
+    lines = leaky.read_text().splitlines()
+    assert all(line.endswith(",patient=12 file=1") for line in lines[1:])
+    # But for the stamp the files are equal, and taking it off one row does not help.
+    assert [line.rpartition(",")[0] for line in lines] == clean.read_text().splitlines()
+    leaky.write_text(
+        "\n".join([lines[0], *(line.replace("patient=12 file=1", "") for line in lines[1:-1]), lines[-1]])
+    )
+    assert read_predictions(leaky).leaks == {"patient": 12, "file": 1}
+
+
 def test_folds_may_be_absent(tmp_path: Path) -> None:
     path = tmp_path / "answers.csv"
     write_predictions(replace(made_table(), folds=None, paths=(), hashes=()), path)
@@ -69,6 +85,7 @@ def test_counts_are_of_distinct_slices_groups_and_patients() -> None:
     ("text", "message"),
     [
         ("path,label\n", "lacks the column 'sha256'"),
+        (f"{HEADER},leaks\n{GOOD},patients 3\n", "line 2: leaks is 'patients 3'; kinds and counts"),
         (f"{HEADER}\n", "has no rows"),
         (f"{HEADER}\n{GOOD.replace('glioma', 'gliom')}\n", "line 2: the label is 'gliom'"),
         (f"{HEADER}\n{GOOD}\n{GOOD.replace('0.25', 'x')}\n", "line 3: the fold or a logit is not a number"),

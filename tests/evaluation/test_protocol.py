@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation_cases import made_table
-from tumorscope.core.errors import InvalidManifest
+from tumorscope.core.errors import InvalidManifest, LeakySplit
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.evaluation.calibration import cross_fitted_temperatures
 from tumorscope.evaluation.document import document
@@ -58,8 +58,47 @@ def test_a_divided_patient_is_not_patient_wise() -> None:
     folds = table.folds.copy()
     row = int(np.flatnonzero(table.groups == table.groups[0])[-1])
     folds[row] = folds[row] % 4 + 1
-    with pytest.raises(InvalidManifest, match="1 of 40 groups lie in more than one fold"):
+    with pytest.raises(LeakySplit, match=r"1 group lies in two folds, .*--allow-leaks"):
         patient_wise(replace(table, folds=folds), "x")
+    measured = patient_wise(replace(table, folds=folds), "x", allow_leaks=True)
+    assert measured.leaks == {"group": 1}
+
+
+def test_copies_of_other_groups_are_not_patient_wise() -> None:
+    table = made_table(4)
+    ids, hashes = table.slice_ids.copy(), list(table.hashes)
+    others = [int(np.flatnonzero(table.groups == f"group:{number}")[0]) for number in (0, 1, 2, 3)]
+    ids[others[1]] = ids[others[0]]
+    hashes[others[3]] = hashes[others[2]]
+    copied = replace(table, slice_ids=ids, hashes=tuple(hashes))
+    with pytest.raises(LeakySplit, match="1 slice, 1 file lie in two folds"):
+        patient_wise(copied, "x")
+    assert patient_wise(copied, "x", allow_leaks=True).leaks == {"slice": 1, "file": 1}
+
+
+def test_a_stamp_is_believed_beside_what_is_seen() -> None:
+    stamped = replace(made_table(4), leaks={"patient": 2, "group": 1})
+    with pytest.raises(LeakySplit, match="2 patients, 1 group lie in two folds"):
+        patient_wise(stamped, "x")
+    measured = patient_wise(stamped, "x", allow_leaks=True)
+    assert measured.leaks == {"patient": 2, "group": 1}
+    assert measured.figures == patient_wise(made_table(4), "x").figures
+    by_class = dict.fromkeys([key.value for key in CLASS_ORDER], 1)
+    assert notes(measured, by_class)[0].startswith("The split leaks: 2 patients, 1 group on two sides of it.")
+    found = document(measured, model="m", images_by_class=by_class)
+    assert found["leaks"] == {"patient": 2, "group": 1}
+    assert found["protocol_meaning"].endswith("But the split leaks, so this does not hold for every image.")
+
+
+def test_what_does_not_leak_says_so() -> None:
+    measured = patient_wise(made_table(4), "x")
+    assert measured.leaks == {}
+    by_class = dict.fromkeys([key.value for key in CLASS_ORDER], 1)
+    found = document(measured, model="m", images_by_class=by_class, further_notes=("Read this first.",))
+    assert found["leaks"] == {}
+    assert found["notes"][0] == "Read this first."
+    assert not any("leak" in note for note in found["notes"])
+    assert external(made_table(4), "x", temperature=1.0).leaks is None
 
 
 def test_external_uses_the_temperature_of_the_bundle() -> None:

@@ -10,7 +10,7 @@ import json
 import shlex
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tumorscope.core.card import Measured
     from tumorscope.core.errors import TumorscopeError
     from tumorscope.evaluation.predictions import PredictionTable
-    from tumorscope.evaluation.scoring import Scored
+    from tumorscope.evaluation.scoring import ImagesToTest, Scored
 
     Failures = tuple[tuple[str, TumorscopeError], ...]
 
@@ -64,6 +64,10 @@ def evaluate(
             "--out", help="Where evaluation.json goes: a file or a folder; a run's own folder if left out."
         ),
     ] = None,
+    allow_leaks: Annotated[
+        bool,
+        typer.Option("--allow-leaks", help="Measure a split that leaks all the same; the result says so."),
+    ] = False,
     form: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="external: images at once.")] = 32,
     progress: Annotated[bool, typer.Option(help="Draw a progress bar.")] = True,
@@ -75,23 +79,28 @@ def evaluate(
       tumorscope evaluate --model runs/first --protocol patient-wise
       tumorscope evaluate --model bundle.onnx --protocol external --data images/ --out evaluation.json
     """  # noqa: D301 - the help needs the character itself, not two of them
-    command = _command(protocol, model, data)
+    command = _command(protocol, model, data, allow_leaks=allow_leaks)
     failures: Failures = ()
+    further: tuple[str, ...] = ()
     target = _target(out, model if protocol is ProtocolName.PATIENT_WISE else None)
     if protocol is ProtocolName.PATIENT_WISE:
         from tumorscope.evaluation.predictions import read_predictions
         from tumorscope.evaluation.protocol import patient_wise
+        from tumorscope.evaluation.synthetic import sources_of_run, synthetic_notes
 
         run = _run_folder(model, data)
         table, name = read_predictions(run), run.name
-        measured = patient_wise(table, command)
+        further = synthetic_notes(sources_of_run(run))
+        measured = patient_wise(table, command, allow_leaks=allow_leaks)
     else:
         from tumorscope.evaluation.protocol import external
+        from tumorscope.evaluation.synthetic import synthetic_notes
 
-        scored, name, temperature = _answers(model, data, batch_size=batch_size, progress=progress)
-        table, failures = scored.table, scored.failures
-        measured = external(table, command, temperature=temperature)
-    result = _document(measured, table, name, failures)
+        answers = _answers(model, data, batch_size=batch_size, progress=progress, allow_leaks=allow_leaks)
+        table, failures, name = answers.scored.table, answers.scored.failures, answers.name
+        further = (*synthetic_notes(row.source for row in answers.images.manifest), *answers.images.notes)
+        measured = external(table, command, temperature=answers.temperature, leaks=answers.images.leaks)
+    result = _document(measured, table, name, failures, further)
     text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
     if target is not None:
         from tumorscope.core.files import atomic_write
@@ -108,13 +117,15 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _command(protocol: ProtocolName, model: Path | None, data: Path | None) -> str:
+def _command(protocol: ProtocolName, model: Path | None, data: Path | None, *, allow_leaks: bool) -> str:
     words = ["tumorscope", "evaluate"]
     if model is not None:
         words += ["--model", model.as_posix()]
     words += ["--protocol", protocol.value]
     if data is not None:
         words += ["--data", data.as_posix()]
+    if allow_leaks:
+        words.append("--allow-leaks")
     return shlex.join(words)
 
 
@@ -149,14 +160,22 @@ def _run_folder(model: Path | None, data: Path | None) -> Path:
     return model
 
 
+class _Answers(NamedTuple):
+    """A bundle's answers to labelled images, the images, the bundle's name and temperature."""
+
+    scored: Scored
+    images: ImagesToTest
+    name: str
+    temperature: float
+
+
 def _answers(
-    model: Path | None, data: Path | None, *, batch_size: int, progress: bool
-) -> tuple[Scored, str, float]:
-    """A bundle's answers to the labelled images, its name and its temperature."""
+    model: Path | None, data: Path | None, *, batch_size: int, progress: bool, allow_leaks: bool
+) -> _Answers:
     from tumorscope.cli.progress import counter
     from tumorscope.core.errors import InvalidConfiguration
     from tumorscope.dataset.manifest_file import read_manifest
-    from tumorscope.evaluation.scoring import refuse_trained_on, score
+    from tumorscope.evaluation.scoring import images_to_test, refuse_trained_on, score
     from tumorscope.inference.classifier import load
 
     if data is None:
@@ -167,26 +186,28 @@ def _answers(
         )
     classifier = load(model)
     card, name = classifier.card, classifier.facts.label
-    manifest = read_manifest(data)
-    refuse_trained_on(manifest, card.data.image_sha256_prefixes, name)
+    images = images_to_test(read_manifest(data), allow_leaks=allow_leaks)
+    refuse_trained_on(images.manifest, card.data.image_sha256_prefixes, name)
     with counter("images", show=progress) as count:
         scored = score(
-            manifest,
+            images.manifest,
             card.input_size,
-            lambda images: classifier.session.run(images, ("logits",))[0],
+            lambda batch: classifier.session.run(batch, ("logits",))[0],
             batch_size=batch_size,
             progress=count,
         )
-    return scored, name, card.temperature
+    return _Answers(scored, images, name, card.temperature)
 
 
-def _document(measured: Measured, table: PredictionTable, name: str, failures: Failures) -> dict[str, Any]:
+def _document(
+    measured: Measured, table: PredictionTable, name: str, failures: Failures, further: tuple[str, ...]
+) -> dict[str, Any]:
     from tumorscope.core.labels import CLASS_ORDER
     from tumorscope.evaluation.document import document
 
     by_class = {key.value: int((table.labels == key.position).sum()) for key in CLASS_ORDER}
     told = tuple((path, error.code, str(error)) for path, error in failures)
-    return document(measured, model=name, images_by_class=by_class, failures=told)
+    return document(measured, model=name, images_by_class=by_class, failures=told, further_notes=further)
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -209,6 +230,11 @@ def _show(result: dict[str, Any]) -> None:
     console.print(result["notice"], style="italic")
 
 
+def _titled(result: dict[str, Any]) -> str:
+    """The protocol, and the leak beside it: no figure is seen without."""
+    return str(result["protocol"]) + (", leaky split" if result["leaks"] else "")
+
+
 def _interval(figure: dict[str, float]) -> tuple[str, str]:
     return f"{figure['value']:.3f}", f"{figure['low']:.3f} to {figure['high']:.3f}"
 
@@ -216,7 +242,7 @@ def _interval(figure: dict[str, float]) -> tuple[str, str]:
 def _figure_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    table = Table(title=f"Figures, {result['protocol']}", title_justify="left")
+    table = Table(title=f"Figures, {_titled(result)}", title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
@@ -236,7 +262,7 @@ def _figure_table(result: dict[str, Any]) -> Table:
 def _class_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    table = Table(title=f"By class, {result['protocol']}", title_justify="left")
+    table = Table(title=f"By class, {_titled(result)}", title_justify="left")
     table.add_column("class")
     table.add_column("images", justify="right")
     for title in ("sensitivity (95 %)", "specificity (95 %)"):
@@ -251,7 +277,7 @@ def _class_table(result: dict[str, Any]) -> Table:
 def _confusion_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    title = f"Confusion in slices, {result['protocol']} (rows: truth; a copy counts as part of a slice)"
+    title = f"Confusion in slices, {_titled(result)} (rows: truth; a copy counts as part of a slice)"
     table = Table(title=title, title_justify="left")
     table.add_column("truth \\ answer")
     for key in result["class_order"]:

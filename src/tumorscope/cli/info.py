@@ -122,7 +122,7 @@ def _evaluation(measured: Measured) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    yield Text(f"\nMeasured: {measured.protocol}", style="bold")
+    yield Text(f"\nMeasured: {measured.protocol}{', leaky split' if measured.leaks else ''}", style="bold")
     yield _indented(
         f"n = {measured.slices:,} slices ({measured.images:,} images) in {measured.groups:,} groups, "
         f"{measured.patients:,} of them known patients; 95 % intervals over groups"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,10 @@ def train(
         bool, typer.Option("--folds", help="Train one model a fold for out-of-fold figures.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    allow_leaks: Annotated[
+        bool,
+        typer.Option("--allow-leaks", help="Train on a split that leaks all the same; all results say so."),
+    ] = False,
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and say which.")
     ] = False,
@@ -51,29 +56,40 @@ def train(
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.progress import counter
     from tumorscope.core.optional import require
+    from tumorscope.dataset.leaks import describe_leaks
     from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.recipes.weights import weights_file
     from tumorscope.training.config import configure
+    from tumorscope.training.split import training_data
 
     # Whatever can be wrong in the command is found before torch is imported and before anything is written.
     config = configure(recipe, [*(settings or []), *([f"weights={weights}"] if weights else [])])
     weights_file(config.weights)
     _check_part(out, out / ("folds" if folds else "final"), resume=resume)
-    manifest = read_manifest(data)
+    chosen = training_data(read_manifest(data), folds=folds, allow_leaks=allow_leaks)
     require("torch", extra="train", purpose="training")
     from tumorscope.training.folder import check_configuration, start_run
     from tumorscope.training.run import cross_fit, final_fit, load_images
 
     check_configuration(out, config)
+    if chosen.left_out:
+        parts = ", ".join(f"{count:,} of the part {part}" for part, count in chosen.left_out.items())
+        _announce(f"not learnt from: {parts}")
+    for split, leaks in chosen.leaks.items():
+        _announce(f"warning: the {split} leak ({describe_leaks(leaks)}); all results are stamped")
     progress = progress and sys.stderr.isatty()
     with counter("reading images", show=progress) as count:
         manifest, images = load_images(
-            manifest, config.image_size, skip_unreadable=skip_unreadable, progress=count, announce=_announce
+            chosen.manifest,
+            config.image_size,
+            skip_unreadable=skip_unreadable,
+            progress=count,
+            announce=_announce,
         )
     # What cannot be read is no part of the data, so the folder is made only now.
-    run = start_run(out, config, manifest)
+    run = start_run(out, config, manifest, left_out=chosen.left_out, leaks=chosen.leaks)
 
-    fit_part = cross_fit if folds else final_fit
+    fit_part = partial(cross_fit, allow_leaks=allow_leaks) if folds else final_fit
     try:
         fit_part(run, manifest, images, progress=progress, announce=_announce)
     except KeyboardInterrupt:
@@ -81,7 +97,10 @@ def train(
         raise
     if folds:
         typer.echo(f"out-of-fold answers: {run.predictions}")
-        typer.echo(f"measure them with: tumorscope evaluate --model {run.path} --protocol patient-wise")
+        stamped = " --allow-leaks" if "folds" in chosen.leaks else ""
+        typer.echo(
+            f"measure them with: tumorscope evaluate --model {run.path} --protocol patient-wise{stamped}"
+        )
         return
     from tumorscope.export.onnx import export_run
 

@@ -61,6 +61,11 @@ class DataProvenance(_Record):
     image_sha256_prefixes: tuple[str, ...] = Field(
         description="First 8 hex digits of the SHA-256 of every image of the fit and its calibration, sorted."
     )
+    leaks: dict[str, dict[str, int]] | None = Field(
+        default=None,
+        description="For each split (folds, parts) how many patients, groups, slices, files and pictures lie on two "
+        "of its sides, by kind; empty where none do, null where nobody looked.",
+    )
 
 
 class Figure(_Record):
@@ -84,6 +89,11 @@ class Measured(_Record):
         description="Rows truth, columns answer, copies counted once."
     )
     command: str
+    leaks: dict[str, int] | None = Field(
+        default=None,
+        description="How many keys of each kind lie on two sides of the split; the figures are too good where any "
+        "do. Null where nobody looked.",
+    )
 
 
 class ModelCard(_Record):

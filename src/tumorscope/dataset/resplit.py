@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.core.errors import InvalidConfiguration, LeakySplit
 from tumorscope.dataset.copies.pair import CopyPair
 from tumorscope.dataset.groups import undivided_groups, with_groups
-from tumorscope.dataset.leaks import count_leaks, find_leaks, fold_sides, part_sides, refuse_leaks
+from tumorscope.dataset.leaks import Leak, count_leaks, describe_leaks, find_leaks, fold_sides, part_sides
 from tumorscope.dataset.manifest import Manifest, Part
 from tumorscope.dataset.split import hold_out, leak_free, make_folds
 
@@ -113,8 +113,14 @@ def resplit(manifest: Manifest, request: SplitRequest, pairs: Sequence[CopyPair]
         manifest.root,
     )
     # What was made just now cannot leak; what was kept can.
-    refuse_leaks(count_leaks(find_leaks(result, fold_sides(result))), "folds", "--folds K")
-    refuse_leaks(
-        count_leaks(find_leaks(result, part_sides(result))), "parts, train and test", "--hold-out FRACTION"
-    )
+    _refuse_kept(find_leaks(result, fold_sides(result)), "folds", "--folds K")
+    _refuse_kept(find_leaks(result, part_sides(result)), "parts, train and test", "--hold-out FRACTION")
     return result
+
+
+def _refuse_kept(leaks: Sequence[Leak], between: str, option: str) -> None:
+    if leaks:
+        raise LeakySplit(
+            f"the manifest's own {between}, cannot be kept: on two sides are {describe_leaks(count_leaks(leaks))}; "
+            f"make them anew by {option}"
+        )

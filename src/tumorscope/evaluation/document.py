@@ -18,6 +18,7 @@ __all__ = ["EVALUATION_NAME", "SCHEMA", "document"]
 
 EVALUATION_NAME = "evaluation.json"
 SCHEMA = "tumorscope/evaluation/1"
+_LEAKY = " But the split leaks, so this does not hold for every image."
 
 
 def document(
@@ -26,6 +27,7 @@ def document(
     model: str,
     images_by_class: Mapping[str, int],
     failures: tuple[tuple[str, str, str], ...] = (),
+    further_notes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Everything there is to say of one evaluation, as JSON types.
 
@@ -39,12 +41,15 @@ def document(
         How many images each class had.
     failures
         (path, error code, message) of each image that could not be read and is in no figure.
+    further_notes
+        What else a reader must know, put before the notes that follow from the figures.
     """
     return {
         "schema": SCHEMA,
         "model": model,
         "protocol": measured.protocol,
-        "protocol_meaning": Protocol(measured.protocol).meaning,
+        "protocol_meaning": Protocol(measured.protocol).meaning + (_LEAKY if measured.leaks else ""),
+        "leaks": measured.leaks,
         "images": measured.images,
         "slices": measured.slices,
         "groups": measured.groups,
@@ -59,7 +64,7 @@ def document(
         "figures": {name: figure.model_dump() for name, figure in measured.figures.items()},
         "class_order": [key.value for key in CLASS_ORDER],
         "confusion": [list(row) for row in measured.confusion],
-        "notes": list(notes(measured, images_by_class)),
+        "notes": [*further_notes, *notes(measured, images_by_class)],
         "failures": [
             {"path": path, "error": {"code": code, "message": text}} for path, code, text in failures
         ],

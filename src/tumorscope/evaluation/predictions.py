@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,14 @@ from numpy.typing import NDArray
 from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
+from tumorscope.dataset.groups import Key
 
 if TYPE_CHECKING:
     from tumorscope.dataset.manifest import Manifest
 
 __all__ = [
     "COLUMNS",
+    "LEAKS_COLUMN",
     "PREDICTIONS_NAME",
     "PredictionTable",
     "read_predictions",
@@ -34,8 +37,11 @@ __all__ = [
 ]
 
 PREDICTIONS_NAME = "predictions.csv"
+_STAMP = re.compile(rf"((^| )({'|'.join(Key)})=\d+)*")
 _LOGITS = tuple(f"logit_{key.value}" for key in CLASS_ORDER)
 COLUMNS = ("path", "sha256", "label", "group", "slice_id", "patient", "fold", *_LOGITS)
+LEAKS_COLUMN = "leaks"
+"""A further column of answers made on a split that leaks, the same text in every row: ``patient=2 file=1``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +64,8 @@ class PredictionTable:
         ``int64 [N]``: the fold an image was held out in; ``None`` where nothing was cross-fitted.
     paths, hashes
         ``str [N]``: where each image came from and its SHA-256; empty strings where unknown.
+    leaks
+        How many keys of each kind lay on two sides of the split the answers were made on.
 
     Raises
     ------
@@ -73,6 +81,7 @@ class PredictionTable:
     folds: NDArray[np.int64] | None = None
     paths: Sequence[str] = ()
     hashes: Sequence[str] = ()
+    leaks: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.labels)
@@ -123,7 +132,10 @@ class PredictionTable:
 
 
 def tabulate(
-    manifest: Manifest, logits: NDArray[np.float64], folds: NDArray[np.int64] | None = None
+    manifest: Manifest,
+    logits: NDArray[np.float64],
+    folds: NDArray[np.int64] | None = None,
+    leaks: Mapping[str, int] | None = None,
 ) -> PredictionTable:
     """Put answers beside the truth of the rows they are about.
 
@@ -135,24 +147,31 @@ def tabulate(
         ``float64 [N, 4]`` in their order.
     folds
         ``int64 [N]`` where each row was answered by the model fitted without its fold.
+    leaks
+        How many keys of each kind lie in two of these folds.
     """
     return PredictionTable(
         labels=manifest.labels(),
         logits=logits,
         groups=np.array([row.group for row in manifest]),
         slice_ids=np.array([row.slice_id for row in manifest]),
-        is_patient=np.array([row.patient is not None for row in manifest]),
+        is_patient=np.array([row.has_real_patient for row in manifest]),
         folds=folds,
         paths=[manifest.display_path(row) for row in manifest],
         hashes=[row.sha256 for row in manifest],
+        leaks=dict(leaks or {}),
     )
 
 
 def write_predictions(table: PredictionTable, path: str | os.PathLike[str]) -> None:
-    """Write the table as CSV (:data:`COLUMNS`), atomically; logits keep every bit."""
+    """Write the table as CSV (:data:`COLUMNS`), atomically; logits keep every bit.
+
+    Answers made on a split that leaks say so in every row, in the column :data:`LEAKS_COLUMN`.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    stamp = [" ".join(f"{key}={count}" for key, count in table.leaks.items())] if table.leaks else []
+    writer.writerow([*COLUMNS, *([LEAKS_COLUMN] if stamp else [])])
     for i in range(len(table)):
         writer.writerow(
             [
@@ -164,6 +183,7 @@ def write_predictions(table: PredictionTable, path: str | os.PathLike[str]) -> N
                 int(table.is_patient[i]),
                 "" if table.folds is None else int(table.folds[i]),
                 *(repr(float(value)) for value in table.logits[i]),
+                *stamp,
             ]
         )
     atomic_write(path, text.getvalue())
@@ -225,7 +245,12 @@ def _row(row: Mapping[str, str | None], where: str) -> dict[str, Any]:
         raise InvalidManifest(f"{where}: the fold or a logit is not a number") from None
     if not np.isfinite(logits).all():
         raise InvalidManifest(f"{where}: a logit is not finite")
-    return {**text, "fold": fold, "logits": logits}
+    leaks = (row.get(LEAKS_COLUMN) or "").strip()
+    if not _STAMP.fullmatch(leaks):
+        raise InvalidManifest(
+            f"{where}: {LEAKS_COLUMN} is {leaks!r}; kinds and counts such as patient=2 are needed"
+        )
+    return {**text, "fold": fold, "logits": logits, "leaks": leaks}
 
 
 def _table(rows: Sequence[Mapping[str, Any]], name: str) -> PredictionTable:
@@ -241,4 +266,15 @@ def _table(rows: Sequence[Mapping[str, Any]], name: str) -> PredictionTable:
         folds=np.array([row["fold"] for row in rows], dtype=np.int64) if with_fold else None,
         paths=tuple(row["path"] for row in rows),
         hashes=tuple(row["sha256"] for row in rows),
+        leaks=_stamped(rows),
     )
+
+
+def _stamped(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """What any row says that leaks; files put together keep the larger count."""
+    leaks: dict[str, int] = {}
+    for text in sorted({row["leaks"] for row in rows}):
+        for word in text.split():
+            key, _, count = word.partition("=")
+            leaks[key] = max(leaks.get(key, 0), int(count))
+    return leaks

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from tumorscope.core.card import Measured
 from tumorscope.core.errors import InvalidManifest
+from tumorscope.dataset.groups import Key
+from tumorscope.dataset.leaks import count_leaks, describe_leaks, find_shared, refuse_leaks
 from tumorscope.evaluation.calibration import cross_fitted_temperatures
 from tumorscope.evaluation.intervals import figures
 from tumorscope.evaluation.metrics import confusion, losses
@@ -43,7 +45,7 @@ _MEANINGS = {
 }
 
 
-def patient_wise(table: PredictionTable, command: str) -> Measured:
+def patient_wise(table: PredictionTable, command: str, *, allow_leaks: bool = False) -> Measured:
     """Evaluate out-of-fold answers.
 
     Parameters
@@ -52,6 +54,8 @@ def patient_wise(table: PredictionTable, command: str) -> Measured:
         With folds; every image answered by the model that was fitted without its fold.
     command
         The command line that makes the same figures again.
+    allow_leaks
+        Whether to measure answers whose folds leak; the result says so.
 
     Returns
     -------
@@ -61,7 +65,9 @@ def patient_wise(table: PredictionTable, command: str) -> Measured:
     Raises
     ------
     InvalidManifest
-        If there are fewer than two folds, or a group lies in more than one.
+        If there are fewer than two folds.
+    LeakySplit
+        If a group, slice or file lies in two folds, or the answers are stamped with such a leak.
     """
     folds = table.folds
     if folds is None or len(np.unique(folds)) < 2:
@@ -69,18 +75,16 @@ def patient_wise(table: PredictionTable, command: str) -> Measured:
             "the protocol patient-wise needs out-of-fold answers from at least two folds; "
             "make them with: tumorscope train --folds"
         )
-    pairs = {(group, int(fold)) for group, fold in zip(table.groups.tolist(), folds, strict=True)}
-    divided = len(pairs) - table.group_count
-    if divided:
-        raise InvalidManifest(
-            f"{divided} of {table.group_count} groups lie in more than one fold, so the answers are not "
-            "patient-wise; split again without dividing groups"
-        )
+    leaks = _leaks(table, folds)
+    if not allow_leaks:
+        refuse_leaks(leaks, "folds", "--folds K")
     temperatures = cross_fitted_temperatures(table.logits, table.labels, table.weights, folds)
-    return measure(table, Protocol.PATIENT_WISE, command, temperature=temperatures)
+    return measure(table, Protocol.PATIENT_WISE, command, temperature=temperatures, leaks=leaks)
 
 
-def external(table: PredictionTable, command: str, *, temperature: float) -> Measured:
+def external(
+    table: PredictionTable, command: str, *, temperature: float, leaks: Mapping[str, int] | None = None
+) -> Measured:
     """Evaluate answers on images the model has not seen.
 
     Parameters
@@ -92,8 +96,10 @@ def external(table: PredictionTable, command: str, *, temperature: float) -> Mea
         The command line that makes the same figures again.
     temperature
         The bundle's own, for ``loss_calibrated``.
+    leaks
+        How many keys of each kind the images share with those to learn from; ``None`` where that was not looked at.
     """
-    return measure(table, Protocol.EXTERNAL, command, temperature=temperature)
+    return measure(table, Protocol.EXTERNAL, command, temperature=temperature, leaks=leaks)
 
 
 def measure(
@@ -102,6 +108,7 @@ def measure(
     command: str,
     *,
     temperature: float | NDArray[np.float64] | None = None,
+    leaks: Mapping[str, int] | None = None,
 ) -> Measured:
     """Figures with intervals and the counts they rest on, as a bundle's card carries them.
 
@@ -115,6 +122,8 @@ def measure(
         The command line that makes the same figures again.
     temperature
         One number or one an image (``float64 [N]``) for ``loss_calibrated``; ``None`` leaves that out.
+    leaks
+        How many keys of each kind lie on two sides of the split; ``None`` where that was not looked at.
     """
     named: dict[str, NDArray[np.float64]] = {"loss": losses(table.logits, table.labels)}
     if temperature is not None:
@@ -129,12 +138,18 @@ def measure(
         figures=figures(table, named),
         confusion=tuple(tuple(float(cell) for cell in row) for row in matrix),
         command=command,
+        leaks=None if leaks is None else dict(leaks),
     )
 
 
 def notes(measured: Measured, images_by_class: Mapping[str, int]) -> tuple[str, ...]:
-    """What a reader must know beside the figures: too few groups, absent classes, no real patients."""
+    """What a reader must know beside the figures: leaks, too few groups, absent classes, no real patients."""
     found = []
+    if measured.leaks:
+        found.append(
+            f"The split leaks: {describe_leaks(measured.leaks)} on two sides of it. Every figure here is too good to "
+            "be quoted as one of new patients."
+        )
     if measured.groups < FEW_GROUPS:
         found.append(f"Only {measured.groups} groups: intervals from so few are too narrow.")
     absent = [name for name, count in images_by_class.items() if count == 0]
@@ -146,3 +161,15 @@ def notes(measured: Measured, images_by_class: Mapping[str, int]) -> tuple[str, 
             "copies or single images whose patient is unknown."
         )
     return tuple(found)
+
+
+def _leaks(table: PredictionTable, folds: NDArray[np.int64]) -> dict[str, int]:
+    """What the answers were stamped with, and what their own columns show."""
+    columns = {
+        Key.GROUP: table.groups.tolist(),
+        Key.SLICE: table.slice_ids.tolist(),
+        Key.FILE: list(table.hashes),
+    }
+    seen = count_leaks(find_shared(columns, [str(fold) for fold in folds.tolist()]))
+    both = {key.value: max(seen.get(key.value, 0), table.leaks.get(key.value, 0)) for key in Key}
+    return {key: count for key, count in both.items() if count}

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from tumorscope import __version__
 from tumorscope.core.card import DataProvenance, Measured, ModelCard, Thresholds
 from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.dataset.leaks import describe_leaks
 from tumorscope.evaluation.calibration import cross_fitted_temperatures
 from tumorscope.evaluation.conformal import class_conditional_quantiles, draw_weights
 from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.novelty import FALSE_REJECTION, false_rejection_limit
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.evaluation.protocol import patient_wise
+from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.models.network import HEATMAP_STRIDE
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.recipes.registry import find_recipe
@@ -50,7 +52,7 @@ _KAGGLE_LIMITS = (
 _LICENCES = {
     "figshare": "CC BY 4.0 (Cheng, brain tumor dataset, figshare 1512427)",
     "sartaj-or-br35h": "as published on Kaggle (SARTAJ, Br35H); no image is redistributed",
-    "phantom": "synthetic, made by tumorscope",
+    "synthetic": "synthetic, made by tumorscope",
 }
 _OTHER_LICENCE = "that of the data's owner; no image is redistributed"
 
@@ -110,13 +112,25 @@ def write_card(
             sources=data["sources"],
             licence="; ".join(dict.fromkeys(_licence(source) for source in data["sources"])),
             image_sha256_prefixes=seen,
+            leaks=data.get("leaks"),
         ),
         evaluation=() if out_of_fold is None else (_measured(out_of_fold),),
         intended_use=_INTENDED_USE,
-        limits=_LIMITS + (_KAGGLE_LIMITS if set(_KAGGLE_SOURCES) & set(data["sources"]) else ()),
+        limits=_limits(data),
         licences=_licences(weights, data["sources"]),
         versions=environment["packages"],
     )
+
+
+def _limits(data: dict[str, Any]) -> tuple[str, ...]:
+    """A leak first: it takes away the worth of the figures, whatever else is true of the model."""
+    leaky = tuple(
+        f"Its {split} leak: {describe_leaks(counts)} on two sides of them. Figures measured on them are too good."
+        for split, counts in (data.get("leaks") or {}).items()
+        if counts
+    )
+    of_kaggle = _KAGGLE_LIMITS if set(_KAGGLE_SOURCES) & set(data["sources"]) else ()
+    return leaky + synthetic_notes(data["sources"]) + _LIMITS + of_kaggle
 
 
 def _quantiles(
@@ -142,7 +156,11 @@ def _four(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
 
 
 def _measured(table: PredictionTable) -> Measured:
-    return patient_wise(table, "tumorscope evaluate --model RUN --protocol patient-wise")
+    # Training has refused a leak or was told to allow it; the figures carry the stamp.
+    stamped = " --allow-leaks" if table.leaks else ""
+    return patient_wise(
+        table, f"tumorscope evaluate --model RUN --protocol patient-wise{stamped}", allow_leaks=True
+    )
 
 
 def _licence(source: str) -> str:

@@ -3,7 +3,7 @@
 Owns which file is where, and the check that a folder continues the run it began with::
 
     RUN/config.yaml          every setting
-    RUN/data.json            what it was trained on: digest, counts
+    RUN/data.json            what it was trained on: digest, counts, leaks of the split
     RUN/environment.json     versions, revision of the source, processor
     RUN/folds/1/ ...         one fit a fold: metrics.csv and weights
     RUN/predictions.csv      out-of-fold answers for every image
@@ -19,6 +19,7 @@ import os
 import platform
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,6 +31,7 @@ from tumorscope.core.errors import InvalidConfiguration, InvalidManifest, Missin
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest
+from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.training.config import TrainingConfig
 
@@ -85,8 +87,28 @@ class RunFolder:
         return record
 
 
-def start_run(path: Path, config: TrainingConfig, manifest: Manifest) -> RunFolder:
+def start_run(
+    path: Path,
+    config: TrainingConfig,
+    manifest: Manifest,
+    *,
+    left_out: Mapping[str, int] | None = None,
+    leaks: Mapping[str, Mapping[str, int]] | None = None,
+) -> RunFolder:
     """Make the folder of a run, or check that it is this run's.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    config
+        Every setting.
+    manifest
+        What is learnt from.
+    left_out
+        How many rows of other parts the data set has.
+    leaks
+        For each split that leaks how many keys of each kind do; what an earlier command recorded stays.
 
     Raises
     ------
@@ -104,8 +126,13 @@ def start_run(path: Path, config: TrainingConfig, manifest: Manifest) -> RunFold
     if run is not None:
         if run.data()["manifest_sha256"] != manifest.digest:
             raise InvalidConfiguration(f"{path} holds a run on other data; choose another --out")
+        _add_leaks(run, leaks or {})
         return run
-    atomic_write(path / "data.json", json.dumps(_describe_data(manifest), indent=2) + "\n")
+    record = _describe_data(manifest) | {
+        "left_out": dict(left_out or {}),
+        "leaks": {split: dict(counts) for split, counts in (leaks or {}).items()},
+    }
+    _write_data(path, record)
     atomic_write(path / "environment.json", json.dumps(_describe_environment(), indent=2) + "\n")
     # Last, since its presence says that the folder is a run's.
     atomic_write(path / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
@@ -151,6 +178,19 @@ def open_run(path: Path) -> RunFolder:
     return RunFolder(path, config)
 
 
+def _write_data(path: Path, record: Mapping[str, Any]) -> None:
+    atomic_write(path / "data.json", json.dumps(record, indent=2) + "\n")
+
+
+def _add_leaks(run: RunFolder, leaks: Mapping[str, Mapping[str, int]]) -> None:
+    """Stamp a run whose folds are trained after its final fit, or the other way round."""
+    record = run.data()
+    known = record.get("leaks", {})
+    stamped = known | {split: dict(counts) for split, counts in leaks.items()}
+    if stamped != known:
+        _write_data(run.path, record | {"leaks": stamped})
+
+
 def _describe_data(manifest: Manifest) -> dict[str, Any]:
     return {
         "manifest_sha256": manifest.digest,
@@ -158,9 +198,10 @@ def _describe_data(manifest: Manifest) -> dict[str, Any]:
         "images": len(manifest),
         "slices": len({row.slice_id for row in manifest}),
         "groups": len({row.group for row in manifest}),
-        "patients": len({row.group for row in manifest if row.patient}),
+        "patients": len({row.group for row in manifest if row.has_real_patient}),
         "images_by_class": dict(sorted(Counter(row.label.value for row in manifest).items())),
         "sources": dict(sorted(Counter(row.source for row in manifest).items())),
+        "notes": list(synthetic_notes(row.source for row in manifest)),
     }
 
 

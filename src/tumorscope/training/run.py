@@ -16,6 +16,7 @@ from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.cache import open_cache
+from tumorscope.dataset.leaks import count_leaks, find_leaks, fold_sides
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.scan import Progress
 from tumorscope.dataset.split import assign_folds, hold_out
@@ -84,7 +85,13 @@ def load_images(
 
 
 def cross_fit(
-    run: RunFolder, manifest: Manifest, images: NDArray[np.uint8], *, progress: bool, announce: Announce
+    run: RunFolder,
+    manifest: Manifest,
+    images: NDArray[np.uint8],
+    *,
+    progress: bool,
+    announce: Announce,
+    allow_leaks: bool = False,
 ) -> PredictionTable:
     """Train one model a fold and write every image's out-of-fold answer.
 
@@ -102,13 +109,20 @@ def cross_fit(
         Whether to draw progress bars.
     announce
         Told what is going to be trained.
+    allow_leaks
+        Whether the manifest's own folds may leak; the answers are stamped if they do.
 
     Returns
     -------
     PredictionTable
         Also written to ``predictions.csv`` of the run.
+
+    Raises
+    ------
+    LeakySplit
+        If they leak and may not.
     """
-    manifest = assign_folds(manifest, seed=run.config.seed)
+    manifest = assign_folds(manifest, seed=run.config.seed, allow_leaks=allow_leaks)
     folds = np.array([row.fold for row in manifest])
     logits = np.zeros((len(manifest), len(CLASS_ORDER)))
     for number in np.unique(folds):
@@ -123,7 +137,7 @@ def cross_fit(
             progress=progress,
         )
         logits[outside] = answer(network, images, outside).logits
-    table = tabulate(manifest, logits, folds)
+    table = tabulate(manifest, logits, folds, count_leaks(find_leaks(manifest, fold_sides(manifest))))
     write_predictions(table, run.predictions)
     draw_curves(
         {f"fold {number}": run.fold(int(number)) for number in np.unique(folds)}, run.path / "curves.png"

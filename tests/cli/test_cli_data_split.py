@@ -1,0 +1,243 @@
+"""``tumorscope data split`` as a user runs it, with its certificate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tumorscope.cli.main import run
+from tumorscope.dataset.certificate import SplitCertificate, certificate_path, certify
+from tumorscope.dataset.copies.pair import CopyKind, CopyPair, Orientation
+from tumorscope.dataset.leaks import find_leaks, fold_sides, part_sides
+from tumorscope.dataset.manifest import Manifest, OfficialSplit, Part
+from tumorscope.dataset.manifest_file import read_manifest, write_manifest
+from tumorscope.dataset.resplit import SplitRequest, resplit
+from tumorscope.synthesis.phantom import write_phantoms
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """96 made-up images whose persons are known as groups only, every fourth of them in the official test set."""
+    folder = tmp_path_factory.mktemp("split") / "phantoms"
+    list(write_phantoms(folder, 96, size=48))
+    rows = [
+        replace(row, patient=None, official_split=_official(int(row.group.rpartition("-")[2])))
+        for row in read_manifest(folder)
+    ]
+    write_manifest(Manifest(tuple(rows), folder), folder / "manifest.csv")
+    return folder
+
+
+def _official(person: int) -> OfficialSplit:
+    # Classes take turns, so that this is every fourth person of each.
+    return OfficialSplit.TESTING if (person - 1) // 4 % 4 == 3 else OfficialSplit.TRAINING
+
+
+def _split(*words: str | Path) -> int:
+    return run(["data", "split", *(str(word) for word in words)])
+
+
+def _certificate(manifest: Path) -> SplitCertificate:
+    return SplitCertificate.model_validate_json(certificate_path(manifest).read_text())
+
+
+def test_folds_and_a_held_out_part_with_their_certificate(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "split.csv"
+    assert _split(phantoms, "--folds", "3", "--hold-out", "0.25", "--seed", "7", "--out", out) == 0
+    printed = capsys.readouterr()
+    before, after = read_manifest(phantoms), read_manifest(out)
+    assert [row.path.resolve() for row in after] == [row.path.resolve() for row in before]
+    assert find_leaks(after, fold_sides(after)) == find_leaks(after, part_sides(after)) == ()
+    assert {row.fold for row in after if row.part is Part.TRAIN} == {1, 2, 3}
+    assert {row.fold for row in after if row.part is Part.TEST} == {None}
+    assert sum(row.part is Part.TEST for row in after) / len(after) == pytest.approx(0.25, abs=0.05)
+
+    assert sorted(path.name for path in out.parent.iterdir()) == ["split.certificate.json", "split.csv"]
+    found = _certificate(out)
+    assert json.loads(certificate_path(out).read_text())["schema"] == "tumorscope/split-certificate/1"
+    assert (found.seed, found.folds, found.hold_out, found.leak_free) == (7, 3, 0.25, False)
+    assert found.manifest_sha256_before == before.digest
+    assert found.manifest_sha256_after == after.digest
+    assert found.file_sha256 == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert found.images == 96
+    assert [(check.key.value, check.across_folds, check.across_parts) for check in found.checked] == [
+        (key, 0, 0) for key in ("patient", "group", "slice", "file", "pixels")
+    ]
+    assert {check.key.value: check.images for check in found.checked}["file"] == 96
+    for side in found.sides:
+        own = [row for row in after if side.side in (row.part, str(row.fold)) and side.split]
+        assert side.images == len(own) == sum(side.images_by_class.values())
+        assert side.images_by_class == {
+            name: Counter(row.label.value for row in own)[name] for name in side.images_by_class
+        }
+        assert side.groups == len({row.group for row in own})
+    assert [side.side for side in found.sides] == ["1", "2", "3", "train", "test"]
+    assert {uneven.split: uneven.wanted for uneven in found.most_uneven} == {"fold": 1 / 3, "part": 0.25}
+
+    assert "on two sides: patient 0 (known of 0 images), group 0, slice 0, file 0, pixels 0" in printed.out
+    assert "farthest from even: " in printed.out
+    assert f"written to {out}, certificate to {certificate_path(out)}" in printed.out
+    assert "the manifest's own folds" not in printed.err
+
+
+def test_the_command_of_the_certificate_makes_the_same_files_and_the_order_of_rows_does_not_matter(
+    phantoms: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "split.csv"
+    assert _split(phantoms, "--folds", "4", "--seed", "3", "--trust-groups", "--out", out) == 0
+    first = out.read_bytes(), certificate_path(out).read_bytes()
+    words = shlex.split(_certificate(out).command)
+    assert words[:3] == ["tumorscope", "data", "split"]
+    assert run(words[1:]) == 0
+    assert (out.read_bytes(), certificate_path(out).read_bytes()) == first
+
+    manifest = read_manifest(phantoms)
+    turned = phantoms / "turned.csv"
+    write_manifest(manifest.subset(range(len(manifest) - 1, -1, -1)), turned)
+    again = tmp_path / "again.csv"
+    assert _split(turned, "--folds", "4", "--seed", "3", "--trust-groups", "--out", again) == 0
+    folds = {row.sha256: row.fold for row in read_manifest(out)}
+    assert {row.sha256: row.fold for row in read_manifest(again)} == folds
+
+
+def test_trusted_groups_are_said_to_be_trusted(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "split.csv"
+    assert _split(phantoms, "--folds", "4", "--trust-groups", "--out", out) == 0
+    assert "near copies were not searched: only the manifest's keys were checked" in capsys.readouterr().out
+    copies = _certificate(out).near_copies
+    assert (copies.searched, copies.pairs, copies.across_folds) == (False, None, None)
+    assert "--trust-groups" in _certificate(out).command
+
+
+def test_near_copies_are_counted_in_the_certificate(phantoms: Path) -> None:
+    manifest = read_manifest(phantoms)
+    by_group = {row.group: position for position, row in enumerate(manifest)}
+    first, second, third = sorted(position for position in by_group.values())[:3]
+    pairs = [
+        CopyPair(first, second, CopyKind.MIRRORED, Orientation.MIRRORED, 0.99),
+        CopyPair(second, third, CopyKind.NEAR, Orientation.SAME, 0.98),
+    ]
+    request = SplitRequest(folds=4)
+    after = resplit(manifest, request, pairs)
+    file = phantoms / "manifest.csv"
+    found = certify(manifest, after, request, pairs, file=file, command="x", version="0")
+    assert found.groups_before - found.groups_after == 2
+    assert found.near_copies.model_dump() == {
+        "searched": True,
+        "pairs": 2,
+        "pairs_in_different_groups": 2,
+        "across_folds": 0,
+        "across_parts": 0,
+    }
+    # The certificate measures what it is given: folds that do divide the copies are not called clean.
+    divided = after.with_folds([1 if position == second else 2 for position in range(len(after))])
+    blamed = certify(manifest, divided, request, pairs, file=file, command="x", version="0")
+    assert blamed.near_copies.across_folds == 2
+    assert {check.key.value: check.across_folds for check in blamed.checked}["group"] == 1
+
+
+class TestLeakFree:
+    def test_few_groups_are_not_estimable(
+        self, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "free.csv"
+        assert _split(phantoms, "--leak-free", "--trust-groups", "--out", out) == 0
+        printed = capsys.readouterr()
+        test = [row for row in read_manifest(out) if row.part is Part.TEST]
+        assert test
+        assert all(row.official_split is OfficialSplit.TESTING for row in test)
+        assert "not estimable (fewer than 10 groups of glioma, meningioma, notumor, pituitary)" in printed.out
+        estimability = _certificate(out).test_part
+        assert estimability is not None
+        assert not estimability.estimable
+        assert "the manifest's own folds were dropped; --keep-folds keeps them" in printed.err
+
+    def test_a_test_image_with_a_copy_in_training_is_excluded(self, phantoms: Path, tmp_path: Path) -> None:
+        manifest = read_manifest(phantoms)
+        test = next(i for i, row in enumerate(manifest) if row.official_split is OfficialSplit.TESTING)
+        learnt = next(row for row in manifest if row.official_split is OfficialSplit.TRAINING)
+        rows = list(manifest)
+        rows[test] = replace(rows[test], pixels_sha256="a" * 64)
+        rows[rows.index(learnt)] = replace(learnt, pixels_sha256="a" * 64)
+        tied = phantoms / "tied.csv"
+        write_manifest(Manifest(tuple(rows), phantoms), tied)
+        out = tmp_path / "free.csv"
+        assert _split(tied, "--leak-free", "--trust-groups", "--out", out) == 0
+        parts = {row.sha256: row.part for row in read_manifest(out)}
+        person = {row.sha256 for row in manifest if row.group == rows[test].group}
+        assert {parts[digest] for digest in person} == {Part.EXCLUDED}
+        assert Counter(parts.values())[Part.EXCLUDED] == len(person)
+
+    def test_five_of_1023_on_the_real_data(
+        self, real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "free.parquet"
+        source = real_data / "brain-tumor-mri"
+        assert _split(source, "--leak-free", "--keep-folds", "--trust-groups", "--out", out) == 0
+        text = capsys.readouterr().out
+        assert "part test: 5 images in 4 groups: glioma 0 (0), meningioma 4 (3), notumor 1 (1)" in text
+        assert "part excluded: 1,018 images" in text
+        assert "not estimable" in text
+        before, after = read_manifest(source), read_manifest(out)
+        # The data set is the same one: no group had to be joined, and the folds were kept.
+        assert after.digest == before.digest
+        assert _certificate(out).groups_with_two_labels == 2
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ((), "nothing to split by; give --folds K, --hold-out FRACTION or --leak-free"),
+            (("--folds", "3", "--keep-folds"), "--folds makes folds and --keep-folds keeps them"),
+            (("--leak-free", "--hold-out", "0.2"), "both make the parts"),
+            (
+                ("--hold-out", "0.7"),
+                "a share of 0.7 was asked to be held out; it must be above 0 and at most 0.5",
+            ),
+            (("--folds", "1"), "1 folds were asked for; at least 2 are needed"),
+            (("--folds", "500"), "500 folds need at least 500; give more patients or fewer folds"),
+        ],
+    )
+    def test_a_mistake_is_one_line_and_writes_nothing(
+        self,
+        phantoms: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        words: tuple[str, ...],
+        message: str,
+    ) -> None:
+        assert _split(phantoms, *words, "--trust-groups", "--out", tmp_path / "x.csv") == 2
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert captured.err.count("\n") == 1
+        assert captured.out == ""
+        assert list(tmp_path.iterdir()) == []
+
+    def test_folds_that_leak_are_not_kept(
+        self, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        manifest = read_manifest(phantoms)
+        folds = [row.fold or 0 for row in manifest]
+        folds[0] = folds[0] % 4 + 1
+        leaky = phantoms / "leaky.csv"
+        write_manifest(manifest.with_folds(folds), leaky)
+        out = tmp_path / "x.csv"
+        assert _split(leaky, "--hold-out", "0.25", "--keep-folds", "--trust-groups", "--out", out) == 2
+        assert (
+            "own folds, cannot be kept: on two sides are 1 group; make them anew" in capsys.readouterr().err
+        )
+        assert not out.exists()
+
+    def test_a_name_that_is_no_table(self, phantoms: Path, tmp_path: Path) -> None:
+        assert _split(phantoms, "--folds", "3", "--out", tmp_path / "x.txt") == 2
