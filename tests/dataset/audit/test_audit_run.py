@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.dataset.audit import look
+from tumorscope.dataset.audit.appearance import FEATURES
 from tumorscope.dataset.audit.document import Audit, Check, Verdict
 from tumorscope.dataset.audit.model import Asked, HeldOut
 from tumorscope.dataset.audit.run import audit
@@ -342,3 +343,13 @@ def test_real_images_give_their_class_away_without_the_brain(real: Audit) -> Non
     assert real.datasets in ((), ("brain-tumor-mri-dataset@7023",))
     document = as_json(real)
     assert "MR0" not in json.dumps(document), "no patient is named"
+
+
+def test_the_page_on_audits_names_every_check_and_field(planted: Audit) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "audit.md").read_text(encoding="utf-8")
+    table = text.partition("## The checks")[2].partition("\n## ")[0]
+    rows = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert rows == [check.key for check in planted.checks]
+    fields = text.partition("## `audit.json`")[2]
+    assert all(f"`{name}`" in fields for name in SCHEMA["properties"])
+    assert f"{len(FEATURES)} features" in text
