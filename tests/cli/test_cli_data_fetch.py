@@ -118,3 +118,18 @@ def test_indexing_recognises_the_kaggle_set(
     said = capsys.readouterr().out
     assert "recognised as brain-tumor-mri-dataset@7023, incomplete: 24 of 7,023 images are here" in said
     assert {row.dataset for row in read_manifest(out)} == {"brain-tumor-mri-dataset@7023"}
+
+
+def test_indexing_refuses_a_mixture(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in VERSIONS[0].landmarks:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(real_data / "brain-tumor-mri" / path, tmp_path / path)
+    for number in range(1312):
+        (tmp_path / "Testing" / "notumor" / f"other-{number}.jpg").write_bytes(b"other %d" % number)
+    out = tmp_path / "manifest.csv"
+    assert run(["data", "index", str(tmp_path), "--out", str(out)]) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert "12 Training and 1,324 Testing images lie together" in line
+    assert not out.exists()

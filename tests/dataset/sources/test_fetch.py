@@ -346,6 +346,19 @@ class TestPlaces:
         with pytest.raises(InvalidConfiguration, match="other settings"):
             fetch(SourceName.BR35H, tmp_path / "out", origin=origin)
 
+    def test_another_release_needs_another_folder(self, tmp_path: Path, cache: Path) -> None:
+        cached_by_kagglehub(cache, "masoudnickparvar/brain-tumor-mri-dataset", 1, KAGGLE_TREE)
+        fetch(SourceName.KAGGLE, tmp_path / "out")
+        assert fetch(SourceName.KAGGLE, tmp_path / "out", release=1).already
+        with pytest.raises(InvalidConfiguration, match="other settings"):
+            fetch(SourceName.KAGGLE, tmp_path / "out", release=2)
+
+    def test_what_is_on_the_disk_has_no_release(self, tmp_path: Path) -> None:
+        origin = write_files(tmp_path / "in", KAGGLE_TREE)
+        fetch(SourceName.KAGGLE, tmp_path / "out", origin=origin)
+        assert json.loads((tmp_path / "out" / "fetch.json").read_text())["release"] is None
+        assert fetch(SourceName.KAGGLE, tmp_path / "out").already
+
     def test_after_a_mistake_the_same_folder_can_be_filled(self, tmp_path: Path) -> None:
         wrong = write_files(tmp_path / "wrong", {"readme.txt": b"nothing"})
         for origin, error in ((wrong, InvalidManifest), (tmp_path / "absent", MissingInput)):

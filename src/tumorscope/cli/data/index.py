@@ -47,6 +47,7 @@ def index(
     check_writable(out)
     is_tree = source.is_dir()
     found = index_folder(source, names) if is_tree else read_manifest(source, names)
+    found = stamp(found).manifest  # a mixture of versions is refused before every image is opened
     with counter("images", show=progress) as count:
         indexed = measure(found, progress=count)
     left_out(indexed.failures)

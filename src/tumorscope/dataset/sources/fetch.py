@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tumorscope.core.optional import require
@@ -116,7 +117,8 @@ def fetch(
     report = steps or (lambda _title: lambda _done, _total: None)
     require("polars", extra="data", purpose="writing Parquet")
     wanted = release or source.release
-    place = Workplace(out, NOTE, {"schema": _SCHEMA, "source": name.value, "release": wanted})
+    identity = {"schema": _SCHEMA, "source": name.value}
+    place = Workplace(out, NOTE, identity if release is None else {**identity, "release": release})
     path = out / MANIFEST
     done = place.open()
     if done is not None and path.is_file():
@@ -124,6 +126,7 @@ def fetch(
         return Fetched(source, read_manifest(path), path, (), before, already=True)
     place.sweep(f".{_IMAGES}.*")
     said: list[str] = []
+    is_downloaded = origin is None
     if origin is None:
         origin, note = _obtain(
             source, wanted, out / _DOWNLOADS, api=api, report=report, show=show, pause=pause
@@ -136,6 +139,7 @@ def fetch(
     write_manifest(manifest, path)
     place.complete(
         {
+            "release": wanted if is_downloaded else release,
             "title": source.title,
             "page": source.page,
             "licence": source.licence,
@@ -188,8 +192,13 @@ def _obtain(
         return folder, f"version {release} of {source.handle} on Kaggle"
     files, note = listed_files(source, api, advice=advice)
     for file in files:
-        download(file, downloads, advice=advice, progress=report(file.name), pause=pause)
+        progress = partial(_in_mebibytes, report(f"{file.name}, MiB"))
+        download(file, downloads, advice=advice, progress=progress, pause=pause)
     return downloads, note
+
+
+def _in_mebibytes(count: Callable[[int, int], None], done: int, total: int) -> None:
+    count(done >> 20, total >> 20)
 
 
 def _rows(source: Source, images: Path, report: Steps) -> tuple[Manifest, tuple[Failure, ...], list[str]]:

@@ -8,12 +8,15 @@ class, source and a number, never a patient; where each image comes from stands 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -236,17 +239,32 @@ def _write(
     planned: Sequence[_Planned], out: Path, progress: Callable[[int, int], None]
 ) -> dict[int, Failure]:
     """Write what is not there yet; give the images that could not be."""
-    failures = {}
     for label in CLASS_ORDER:
         (out / label.value).mkdir(exist_ok=True)
-    for position, plan in enumerate(planned):
-        target = out / plan.name
+
+    one_at_a_time = Lock()  # replacing a file asks for the process's umask, which threads share
+
+    def write(position: int) -> Failure | None:
+        plan = planned[position]
         try:
-            if not target.is_file():  # a file that is there is whole: it took its name when it was
-                atomic_write(target, _content(plan))
+            if not (out / plan.name).is_file():  # a file that is there is whole: it took its name when it was
+                content = _content(plan)
+                with one_at_a_time:
+                    atomic_write(out / plan.name, content)
         except TumorscopeError as error:
-            failures[position] = Failure(position, plan.row.path, error)
-        progress(position + 1, len(planned))
+            return Failure(position, plan.row.path, error)
+        return None
+
+    failures = {}
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # encoding leaves the interpreter's lock
+        try:
+            for position, failure in enumerate(pool.map(write, range(len(planned)))):
+                if failure is not None:
+                    failures[position] = failure
+                progress(position + 1, len(planned))
+        except BaseException:  # Ctrl-C too: what has not begun need not be waited for
+            pool.shutdown(cancel_futures=True)
+            raise
     return failures
 
 
