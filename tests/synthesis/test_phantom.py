@@ -22,7 +22,8 @@ from tumorscope.core.slice import Plane
 from tumorscope.dataset.manifest import ImageRecord, OfficialSplit
 from tumorscope.dataset.manifest_file import COLUMNS, read_manifest
 from tumorscope.preprocess import preprocess
-from tumorscope.synthesis.phantom import MANIFEST_COLUMNS, SOURCE, Phantom, make_phantom, write_phantoms
+from tumorscope.synthesis import SYNTHETIC
+from tumorscope.synthesis.phantom import MANIFEST_COLUMNS, Phantom, make_phantom, write_phantoms
 from tumorscope.synthesis.template import at_sella, folder, slice_count, template_slice
 
 
@@ -137,10 +138,11 @@ def test_written_phantoms_read_back_as_a_manifest(tmp_path: Path) -> None:
     folds_of: dict[str, set[int | None]] = {}
     for row in manifest:
         folds_of.setdefault(row.group, set()).add(row.fold)
-        assert row.source == SOURCE == "synthetic"
+        assert row.source == SYNTHETIC == "synthetic"
         assert row.path.name.startswith("synthetic-")
         assert row.group == f"patient:{row.patient}"
         assert row.patient is not None
+        assert not row.has_real_patient
         assert re.fullmatch(r"synthetic-\d{3}", row.patient)
         assert hashlib.sha256(row.path.read_bytes()).hexdigest() == row.sha256
         assert row.path.parent.name == row.label.value

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.labels import Diagnosis
+from tumorscope.synthesis import SYNTHETIC
 
 __all__ = ["Box", "ImageRecord", "Manifest", "OfficialSplit", "Part"]
 
@@ -107,6 +108,11 @@ class ImageRecord:
     height: int | None = None
     mode: str | None = None
     pixels_sha256: str | None = None
+
+    @property
+    def has_real_patient(self) -> bool:
+        """Whether a person is known whose image this is; those of synthetic images do not exist."""
+        return self.patient is not None and self.source != SYNTHETIC
 
 
 @dataclass(frozen=True, slots=True)

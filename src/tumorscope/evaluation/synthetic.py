@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tumorscope.core.errors import InvalidConfiguration
-from tumorscope.synthesis.phantom import SOURCE
+from tumorscope.synthesis import SYNTHETIC
 
 __all__ = ["SYNTHETIC_NOTE", "sources_of_run", "synthetic_notes"]
 
@@ -25,7 +25,7 @@ def synthetic_notes(sources: Iterable[str | None]) -> tuple[str, ...]:
     sources
         The column ``source`` of the images.
     """
-    return (SYNTHETIC_NOTE,) if SOURCE in set(sources) else ()
+    return (SYNTHETIC_NOTE,) if SYNTHETIC in set(sources) else ()
 
 
 def sources_of_run(run: Path) -> tuple[str, ...]:

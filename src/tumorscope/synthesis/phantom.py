@@ -24,6 +24,7 @@ from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.core.slice import Plane
+from tumorscope.synthesis import SYNTHETIC
 from tumorscope.synthesis.head import Head, Person, Room, draw_head, lay_out
 from tumorscope.synthesis.lesion import Contrast, draw_lesion, waves
 from tumorscope.synthesis.template import (
@@ -36,12 +37,10 @@ from tumorscope.synthesis.template import (
     template_slice,
 )
 
-__all__ = ["FOLDS", "MANIFEST_COLUMNS", "MINIMUM_SIZE", "SOURCE", "Phantom", "make_phantom", "write_phantoms"]
+__all__ = ["FOLDS", "MANIFEST_COLUMNS", "MINIMUM_SIZE", "Phantom", "make_phantom", "write_phantoms"]
 
 FOLDS = 4
 MINIMUM_SIZE = 48
-SOURCE = "synthetic"
-"""What the column ``source`` of a manifest says of every phantom."""
 MANIFEST_COLUMNS = (
     *("path", "label", "source", "official_split", "patient", "group", "slice_id", "fold", "mirrored"),
     *("box_cx", "box_cy", "box_w", "box_h", "width", "height", "mode", "sha256"),
@@ -135,7 +134,7 @@ def make_phantom(diagnosis: Diagnosis, seed: int, size: int = 256, *, index: int
         )
         image, box = image + rng.uniform(*_UPTAKE) * (lesion.image - image), lesion.box()
     return Phantom(
-        _scan(image, rng), diagnosis, box, f"{SOURCE}-{diagnosis.value}-{seed:05d}", person.contrast
+        _scan(image, rng), diagnosis, box, f"{SYNTHETIC}-{diagnosis.value}-{seed:05d}", person.contrast
     )
 
 
@@ -192,7 +191,7 @@ def _write(target: Path, images: int, seed: int, size: int) -> Iterator[Path]:
         phantom = make_phantom(diagnosis, seed * 100_000 + subject, size, index=shown)
         if copy is not None and copy.mirrored:
             phantom = _mirrored(phantom)
-        patient = f"{SOURCE}-{subject * len(CLASS_ORDER) + diagnosis.position + 1:03d}"
+        patient = f"{SYNTHETIC}-{subject * len(CLASS_ORDER) + diagnosis.position + 1:03d}"
         name = f"{diagnosis.value}/{patient}-{diagnosis.value}-{index}.png"
         content = _png(phantom.pixels)
         atomic_write(target / name, content)
@@ -200,7 +199,7 @@ def _write(target: Path, images: int, seed: int, size: int) -> Iterator[Path]:
             {
                 **_facts(phantom, content),
                 "path": name,
-                "source": SOURCE,
+                "source": SYNTHETIC,
                 # By image and not by patient, as the public sets are split: an audit finds it to leak.
                 "official_split": "Testing" if (number // len(CLASS_ORDER)) % 5 == 1 else "Training",
                 "patient": patient,
