@@ -234,9 +234,7 @@ class TestRefusals:
         write_manifest(manifest.with_folds(folds), leaky)
         out = tmp_path / "x.csv"
         assert _split(leaky, "--hold-out", "0.25", "--keep-folds", "--trust-groups", "--out", out) == 2
-        assert (
-            "own folds, cannot be kept: on two sides are 1 group; make them anew" in capsys.readouterr().err
-        )
+        assert "own folds cannot be kept: on two sides are 1 group; make them anew" in capsys.readouterr().err
         assert not out.exists()
 
     def test_a_name_that_is_no_table(self, phantoms: Path, tmp_path: Path) -> None:

@@ -56,7 +56,10 @@ def evaluate(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="external: a manifest (CSV), or a folder with one sub-folder per class."),
+        typer.Option(
+            "--data",
+            help="external: a manifest (only its part 'test' where it has parts), or a folder per class.",
+        ),
     ] = None,
     out: Annotated[
         Path | None,

@@ -15,7 +15,7 @@ __all__ = ["train"]
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="A manifest (CSV), or a folder with one sub-folder per class.")],
+    data: Annotated[Path, typer.Option(help="A manifest, or a folder with one sub-folder per class.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; made where it does not exist.")],
     recipe: Annotated[
         str, typer.Option(help=f"What to train; recipes are {', '.join(RECIPES)}.")

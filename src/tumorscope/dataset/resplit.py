@@ -114,13 +114,13 @@ def resplit(manifest: Manifest, request: SplitRequest, pairs: Sequence[CopyPair]
     )
     # What was made just now cannot leak; what was kept can.
     _refuse_kept(find_leaks(result, fold_sides(result)), "folds", "--folds K")
-    _refuse_kept(find_leaks(result, part_sides(result)), "parts, train and test", "--hold-out FRACTION")
+    _refuse_kept(find_leaks(result, part_sides(result)), "parts", "--hold-out FRACTION")
     return result
 
 
 def _refuse_kept(leaks: Sequence[Leak], between: str, option: str) -> None:
     if leaks:
         raise LeakySplit(
-            f"the manifest's own {between}, cannot be kept: on two sides are {describe_leaks(count_leaks(leaks))}; "
+            f"the manifest's own {between} cannot be kept: on two sides are {describe_leaks(count_leaks(leaks))}; "
             f"make them anew by {option}"
         )
