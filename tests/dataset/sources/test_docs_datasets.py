@@ -11,7 +11,7 @@ import pytest
 from tumorscope.cli.main import run
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.sources.catalogue import SOURCES, SourceName
-from tumorscope.dataset.sources.merge import PLAN
+from tumorscope.dataset.sources.study import PLAN
 from tumorscope.dataset.sources.versions import VERSIONS
 
 PAGE = Path(__file__).parents[3] / "docs" / "datasets.md"

@@ -14,7 +14,8 @@ from web_server import Served, serving
 
 from tumorscope.core.errors import DownloadFailed, InvalidConfiguration
 from tumorscope.dataset.sources.catalogue import KnownFile
-from tumorscope.dataset.sources.download import download, read_url
+from tumorscope.dataset.sources.download import download
+from tumorscope.dataset.sources.web import read_url
 
 CONTENT = np.random.default_rng(7).bytes(300_000)
 ADVICE = "give a zip with --from"

@@ -221,7 +221,7 @@ def slow(plan):
     time.sleep(0.05)
     return content(plan)
 module._content = slow
-folders = {name: Path(sys.argv[1]) / name.value for name in module.PLAN}
+folders = {name: Path(sys.argv[1]) / name.value for name in SourceName if name.value != "kaggle"}
 module.merge(folders, Path(sys.argv[2]))
 """
 

@@ -12,35 +12,24 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from http.client import HTTPException, HTTPResponse
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
-from urllib.error import HTTPError, URLError
-from urllib.request import (
-    HTTPDefaultErrorHandler,
-    HTTPErrorProcessor,
-    HTTPHandler,
-    HTTPRedirectHandler,
-    HTTPSHandler,
-    OpenerDirector,
-    ProxyHandler,
-    Request,
-)
+from urllib.error import HTTPError
+from urllib.request import Request
 
 from tumorscope.core.errors import DownloadFailed
 from tumorscope.core.files import atomic_write, check_writable
 from tumorscope.dataset.sources.catalogue import KnownFile
+from tumorscope.dataset.sources.web import default_headers, host, open_url, reason, unreachable
 
-__all__ = ["PART_SUFFIX", "Progress", "download", "read_url"]
+__all__ = ["PART_SUFFIX", "Progress", "download"]
 
 Progress = Callable[[int, int], None]
 PART_SUFFIX = ".part"
 
-_TIMEOUT = 30.0  # seconds without a byte
 _ATTEMPTS = 6  # in a row without a single new byte
 _LONGEST_PAUSE = 30.0
 _CHUNK = 1 << 20
-_MOST_TEXT = 4 << 20
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _WHOLE, _PARTIAL, _NOT_SATISFIABLE = 200, 206, 416
 
@@ -118,19 +107,6 @@ def download(
     return target
 
 
-def read_url(url: str, *, advice: str) -> bytes:
-    """Read a short answer, at most 4 MiB; raises as :func:`download`."""
-    try:
-        with _opened(Request(url, headers=_headers())) as answer:
-            content: bytes = answer.read(_MOST_TEXT)
-            return content
-    except HTTPError as error:
-        error.close()
-        raise DownloadFailed(f"{_host(url)} answered {error.code} {error.reason}; {advice}") from error
-    except (OSError, HTTPException, ValueError) as error:
-        raise _unreachable(url, error, advice) from error
-
-
 class _Download:
     """The attempts at one file."""
 
@@ -169,13 +145,13 @@ class _Download:
 
     def _attempt(self) -> None:
         there, remote = self._there(), self._remote()
-        headers = _headers()
+        headers = default_headers()
         if there:
             headers["Range"] = f"bytes={there}-"
             if remote.validator:
                 headers["If-Range"] = remote.validator
         try:
-            with _opened(Request(self._file.url, headers=headers)) as answer:
+            with open_url(Request(self._file.url, headers=headers)) as answer:
                 self._answered = True
                 self._receive(answer, there, remote)
         except HTTPError as error:
@@ -186,8 +162,8 @@ class _Download:
             raise
         except (OSError, HTTPException, ValueError) as error:
             if not self._answered:  # no network, or no such host: waiting will not help
-                raise _unreachable(self._file.url, error, self._advice) from error
-            raise _Interrupted(_reason(error)) from error
+                raise unreachable(self._file.url, error, self._advice) from error
+            raise _Interrupted(reason(error)) from error
 
     def _refused(self, error: HTTPError, there: int) -> None:
         if error.code == _NOT_SATISFIABLE and there:
@@ -198,13 +174,13 @@ class _Download:
         if error.code in _TRY_AGAIN:
             raise _Interrupted(f"the server answered {error.code}") from error
         raise DownloadFailed(
-            f"{_host(self._file.url)} answered {error.code} {error.reason} for {self._file.name}; {self._advice}"
+            f"{host(self._file.url)} answered {error.code} {error.reason} for {self._file.name}; {self._advice}"
         ) from error
 
     def _receive(self, answer: HTTPResponse, there: int, known: _Remote) -> None:
         if answer.status not in (_WHOLE, _PARTIAL):
             raise DownloadFailed(
-                f"{_host(self._file.url)} answered {answer.status} instead of {self._file.name}, as hosts do that "
+                f"{host(self._file.url)} answered {answer.status} instead of {self._file.name}, as hosts do that "
                 f"want to see a browser; {self._advice}"
             )
         goes_on = answer.status == _PARTIAL
@@ -254,33 +230,6 @@ class _Download:
             return _Remote()
 
 
-def _opened(request: Request) -> HTTPResponse:
-    """Open an address; unlike urllib's own opener this one knows neither ``file:`` nor ``ftp:``."""
-    opener = OpenerDirector()
-    for handler in (
-        ProxyHandler(),
-        HTTPHandler(),
-        HTTPSHandler(),
-        HTTPRedirectHandler(),
-        HTTPErrorProcessor(),
-        HTTPDefaultErrorHandler(),
-    ):
-        opener.add_handler(handler)
-    answer = opener.open(request, timeout=_TIMEOUT)
-    if not isinstance(answer, HTTPResponse):
-        raise URLError("not a web address")
-    return answer
-
-
-def _headers() -> dict[str, str]:
-    # Some hosts turn away urllib's own name. Compressed transfer would make ranges and sizes mean something else.
-    try:
-        name = f"tumorscope/{version('tumorscope')}"
-    except PackageNotFoundError:  # run from a source tree that was not installed
-        name = "tumorscope"
-    return {"User-Agent": name, "Accept-Encoding": "identity"}
-
-
 def _content_range(answer: HTTPResponse) -> tuple[int, int | None]:
     """First byte and full size from ``Content-Range: bytes 10-99/100``; -1 where it is not understood."""
     unit, _, rest = (answer.headers["Content-Range"] or "").partition(" ")
@@ -309,21 +258,3 @@ def _is_right(path: Path, file: KnownFile) -> bool:
 def _forget(part: Path) -> None:
     part.unlink(missing_ok=True)
     part.with_name(part.name + ".json").unlink(missing_ok=True)
-
-
-def _unreachable(url: str, error: Exception, advice: str) -> DownloadFailed:
-    return DownloadFailed(f"{_host(url)} cannot be reached ({_reason(error)}); {advice}")
-
-
-def _reason(error: Exception) -> str:
-    """The cause in a few words, without addresses of this machine."""
-    cause = error.reason if isinstance(error, URLError) else error
-    if isinstance(cause, TimeoutError):
-        return "no answer in time"
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return type(cause).__name__ if isinstance(cause, Exception) else str(cause)
-
-
-def _host(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0] or url

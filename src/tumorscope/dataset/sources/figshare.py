@@ -22,7 +22,7 @@ from tumorscope.dataset.facts import pixels_hash
 from tumorscope.dataset.manifest import Box, ImageRecord, Manifest
 from tumorscope.dataset.scan import Failure, Progress
 from tumorscope.dataset.sources.catalogue import KnownFile, Source
-from tumorscope.dataset.sources.download import read_url
+from tumorscope.dataset.sources.web import read_url
 from tumorscope.reading.files import read_bytes
 from tumorscope.reading.matlab import read_figshare
 

@@ -1,70 +1,50 @@
 """The study's set, built from its three sources.
 
-Owns the plan (which class from which source), the files and their names, and what is done with exact copies. Glioma
-comes from Figshare only, since the study found SARTAJ's glioma folder mislabelled. A name below the target folder says
-class, source and a number, never a patient; where each image comes from stands in the manifest and ``provenance.csv``.
+Owns the order of the steps, the files and their names. A name below the target folder says class, source and a number,
+never a patient; where each image comes from stands in the manifest and ``provenance.csv``. Which class comes from where
+is the plan of :mod:`tumorscope.dataset.sources.study`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from tumorscope.core.errors import InvalidManifest, MissingInput, TumorscopeError
+from tumorscope.core.errors import InvalidManifest, TumorscopeError
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.core.optional import require
-from tumorscope.dataset.class_names import ClassNames
 from tumorscope.dataset.groups import undivided_groups, with_groups
-from tumorscope.dataset.index import index_folder, measure
+from tumorscope.dataset.index import measure
 from tumorscope.dataset.manifest import ImageRecord, Manifest
-from tumorscope.dataset.manifest_file import MANIFEST_NAMES, read_manifest, write_manifest
+from tumorscope.dataset.manifest_file import read_manifest, write_manifest
 from tumorscope.dataset.scan import Failure
-from tumorscope.dataset.sources.catalogue import SOURCES, SourceName
-from tumorscope.dataset.sources.figshare import figshare_rows
+from tumorscope.dataset.sources.catalogue import SourceName
+from tumorscope.dataset.sources.exact_copies import CopyRule, SortedCopies, sort_copies
+from tumorscope.dataset.sources.fetch import Steps
 from tumorscope.dataset.sources.merge_report import LeftOut, MergeReport, make_report
 from tumorscope.dataset.sources.place import Workplace
+from tumorscope.dataset.sources.study import PLAN, not_taken, read_source
 from tumorscope.dataset.table import write_table
 from tumorscope.reading.files import read_bytes
 from tumorscope.reading.matlab import read_figshare
 
-__all__ = ["MANIFEST", "NOTE", "PLAN", "PROVENANCE", "Merged", "merge"]
+__all__ = ["MANIFEST", "NOTE", "PROVENANCE", "Merged", "merge"]
 
 MANIFEST = "manifest.parquet"
 NOTE = "merge.json"
 PROVENANCE = "provenance.csv"
 _SCHEMA = "tumorscope/merge/1"
-
-_TUMOURS = (Diagnosis.GLIOMA, Diagnosis.MENINGIOMA, Diagnosis.PITUITARY)
-PLAN = {
-    SourceName.FIGSHARE: _TUMOURS,
-    SourceName.SARTAJ: (Diagnosis.MENINGIOMA, Diagnosis.NOTUMOR, Diagnosis.PITUITARY),
-    SourceName.BR35H: (Diagnosis.NOTUMOR,),
-}
-"""Which classes are taken from which source; of exact copies the one that comes first here is kept."""
-
-_NOT_TAKEN = {
-    (
-        SourceName.SARTAJ,
-        Diagnosis.GLIOMA,
-    ): "the study found this folder mislabelled; glioma comes from Figshare"
-}
-
-_SLICE = re.compile(r"figshare:[0-9]{1,5}")
-
-Steps = Callable[[str], Callable[[int, int], None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +86,7 @@ def merge(
     folders: dict[SourceName, Path],
     out: Path,
     *,
-    copies: Literal["keep", "remove"] = "keep",
+    copies: CopyRule = "keep",
     steps: Steps | None = None,
 ) -> Merged:
     """Build the study's set; the same call goes on where an interrupted one stopped.
@@ -136,7 +116,7 @@ def merge(
     """
     report = steps or (lambda _title: lambda _done, _total: None)
     require("polars", extra="data", purpose="writing Parquet")
-    read = {name: _source(name, folders[name], report) for name in PLAN}
+    read = {name: read_source(name, folders[name], report(name.value)) for name in PLAN}
     failures = [failure for _, failed in read.values() for failure in failed]
     manifests = {name: manifest for name, (manifest, _) in read.items()}
     place = Workplace(
@@ -162,18 +142,18 @@ def merge(
     )
     measured = measure(written, report("facts"))
     failures += [*unwritten.values(), *measured.failures]
-    kept, removed, exact, contradictory = _without_copies(measured.manifest, copies)
-    for row in removed:
+    found = sort_copies(measured.manifest, copies)
+    for row in found.removed:
         row.path.unlink()
-    kept = with_groups(kept, undivided_groups(kept))
+    kept = with_groups(found.kept, undivided_groups(found.kept))
     for failure in measured.failures:
         failure.path.unlink()
     made = make_report(
         kept,
         copies=copies,
-        left_out=[*_left_out(manifests), *_as_left_out(removed, contradictory)],
-        exact_copies=exact,
-        two_labels=len(contradictory),
+        left_out=[*not_taken(manifests), *_as_left_out(found)],
+        exact_copies=found.copies,
+        two_labels=len(found.contradictory),
         unreadable=len(failures),
         sources=tuple(PLAN),
     )
@@ -181,41 +161,6 @@ def merge(
     write_manifest(kept, path)
     place.complete(made.model_dump(mode="json"))
     return Merged(kept, path, made, tuple(failures))
-
-
-def _source(name: SourceName, folder: Path, report: Steps) -> tuple[Manifest, tuple[Failure, ...]]:
-    """The rows of a source, with or without a manifest in its folder."""
-    if not folder.is_dir():
-        raise MissingInput(
-            f"{folder} is no folder; give the one that 'tumorscope data fetch {name.value}' made, or the unpacked set"
-        )
-    names = ClassNames(SOURCES[name].folders)
-    count = report(name.value)
-    failures: tuple[Failure, ...] = ()
-    if any((folder / file).is_file() for file in MANIFEST_NAMES):
-        manifest = read_manifest(folder, names)
-        others = {row.source for row in manifest} & {other.value for other in SourceName} - {name.value}
-        if others:
-            raise InvalidManifest(
-                f"{folder} holds images of {', '.join(sorted(others))}, not of {name.value}"
-            )
-    elif name is SourceName.FIGSHARE:
-        read = figshare_rows(folder, count)
-        manifest, failures = read.manifest, read.failures
-    else:
-        indexed = measure(index_folder(folder, names), count)
-        manifest, failures = indexed.manifest, indexed.failures
-    if not any(row.label in PLAN[name] for row in manifest):
-        raise InvalidManifest(
-            f"{folder} holds no image of {', '.join(PLAN[name])}; {name.value} should bring these"
-        )
-    if name is SourceName.FIGSHARE and not all(_SLICE.fullmatch(row.slice_id) for row in manifest):
-        raise InvalidManifest(
-            f"{folder}: some rows do not name their Figshare slice (slice_id figshare:1 to figshare:3064); make the "
-            "manifest with 'tumorscope data fetch figshare'"
-        )
-    rows = (replace(row, source=name.value) for row in manifest)
-    return Manifest(tuple(rows), manifest.root), failures
 
 
 def _plan(manifests: dict[SourceName, Manifest]) -> list[_Planned]:
@@ -297,56 +242,16 @@ def _row(plan: _Planned, out: Path) -> ImageRecord:
     )
 
 
-def _copy_groups(manifest: Manifest) -> list[list[int]]:
-    """Positions of images that are copies of each other, two or more together.
-
-    Copies are images of equal decoded pixels. A search for near copies would be put in here.
-    """
-    same: dict[str, list[int]] = defaultdict(list)
-    for position, row in enumerate(manifest):
-        same[row.pixels_sha256 or row.sha256].append(position)
-    return [group for group in same.values() if len(group) > 1]
-
-
-def _without_copies(
-    manifest: Manifest, copies: Literal["keep", "remove"]
-) -> tuple[Manifest, list[ImageRecord], int, set[Path]]:
-    """What stays, what goes, how many copies there were, and which images have a copy of another class."""
-    rows = list(manifest)
-    gone: set[int] = set()
-    exact, contradictory = 0, set()
-    for group in _copy_groups(manifest):
-        exact += len(group) - 1
-        labels = {rows[position].label for position in group}
-        if len(labels) > 1:
-            contradictory |= {rows[position].path for position in group}
-        gone |= set(group if len(labels) > 1 else group[1:])
-        for position in group[1:]:
-            rows[position] = replace(rows[position], slice_id=rows[group[0]].slice_id)
-    if copies == "keep":
-        return Manifest(tuple(rows), manifest.root), [], exact, contradictory
-    stays = tuple(row for position, row in enumerate(rows) if position not in gone)
-    return Manifest(stays, manifest.root), [rows[position] for position in sorted(gone)], exact, contradictory
-
-
-def _left_out(manifests: dict[SourceName, Manifest]) -> list[LeftOut]:
-    found = []
-    for name, manifest in manifests.items():
-        counts = Counter(row.label for row in manifest if row.label not in PLAN[name])
-        for label, images in sorted(counts.items()):
-            reason = _NOT_TAKEN.get((name, label), "this class is not taken from this source")
-            found.append(LeftOut(source=name, label=label, images=images, reason=reason))
-    return found
-
-
-def _as_left_out(removed: Sequence[ImageRecord], contradictory: set[Path]) -> list[LeftOut]:
+def _as_left_out(found: SortedCopies) -> list[LeftOut]:
     counts = Counter(
         (
             SourceName(row.source),
             row.label,
-            "its exact copy has another class" if row.path in contradictory else "an exact copy is kept",
+            "its exact copy has another class"
+            if row.path in found.contradictory
+            else "an exact copy is kept",
         )
-        for row in removed
+        for row in found.removed
     )
     return [
         LeftOut(source=source, label=label, images=images, reason=reason)
