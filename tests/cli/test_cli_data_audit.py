@@ -106,7 +106,7 @@ def test_unreadable_files_are_listed_and_the_rest_answered(
     assert [line.startswith("unreadable: ") for line in printed.err.splitlines()] == [True, True]
     document = json.loads((out / "audit.json").read_text(encoding="utf-8"))
     assert [entry["path"] for entry in document["unreadable"]] == ["glioma/a.txt", "glioma/cut.png"]
-    assert document["shortcut"]["images"] == 24
+    assert (document["images"], document["tables"][-1]["rows"]) == (26, [["PNG", 6, 6, 6, 6, 24]])
 
 
 def test_folders_of_other_names_are_mapped(images: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -67,7 +67,7 @@ def probe(
     groups
         ``int64 [N]``: patients, with all that copies tie together; none is divided.
     slices
-        ``int64 [N]``: images that are copies of each other share a number; one of them is used.
+        ``int64 [N]``: images of one slice share a number; one of them is used.
 
     Returns
     -------

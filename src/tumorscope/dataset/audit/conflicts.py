@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.dataset.audit.document import Check, LabelConflict, Verdict
 from tumorscope.dataset.audit.words import counted, listed
+from tumorscope.dataset.copies.pair import CopyPair
 from tumorscope.dataset.manifest import ImageRecord, Manifest
 
 __all__ = ["conflict_check"]
 
 
-def conflict_check(manifest: Manifest, slices: NDArray[np.int64]) -> tuple[Check, tuple[LabelConflict, ...]]:
+def conflict_check(
+    manifest: Manifest, slices: NDArray[np.int64], pairs: Sequence[CopyPair]
+) -> tuple[Check, tuple[LabelConflict, ...]]:
     """Find images that two labels speak of.
 
     Parameters
@@ -26,7 +30,9 @@ def conflict_check(manifest: Manifest, slices: NDArray[np.int64]) -> tuple[Check
     manifest
         The data set.
     slices
-        ``int64 [N]``: images that are copies of each other, found or named by the manifest, share a number.
+        ``int64 [N]``: images of one slice, by the manifest or by equal pixels, share a number.
+    pairs
+        All copies found; a near copy is held against its own partner only, not against the partner's partners.
 
     Returns
     -------
@@ -34,7 +40,8 @@ def conflict_check(manifest: Manifest, slices: NDArray[np.int64]) -> tuple[Check
         The check, and the conflicts sorted by kind and path. Of a group the first image of each class stands for
         the others; a group whose classes meet on copies already is not named again.
     """
-    copies = _conflicts(manifest, slices.tolist(), "copies", each=False)
+    copies = _conflicts(manifest, slices.tolist(), "copies", each=False) + _near(manifest, slices, pairs)
+    copies.sort(key=lambda conflict: conflict.paths)
     told = {path for conflict in copies for path in conflict.paths}
     groups = [
         conflict
@@ -73,8 +80,22 @@ def conflict_check(manifest: Manifest, slices: NDArray[np.int64]) -> tuple[Check
     return check, found
 
 
+def _near(manifest: Manifest, slices: NDArray[np.int64], pairs: Sequence[CopyPair]) -> list[LabelConflict]:
+    """Near copies with two classes, once for each two slices."""
+    found: dict[frozenset[int], LabelConflict] = {}
+    for pair in pairs:
+        first, second = manifest.records[pair.first], manifest.records[pair.second]
+        between = frozenset((int(slices[pair.first]), int(slices[pair.second])))
+        if first.label is not second.label and len(between) == 2:
+            named = sorted((manifest.display_path(row), row.label) for row in (first, second))
+            paths, labels = zip(*named, strict=True)
+            conflict = LabelConflict(paths=paths, labels=labels, found_by="copies")
+            found[between] = min(found.get(between, conflict), conflict, key=lambda known: known.paths)
+    return list(found.values())
+
+
 def _conflicts(
-    manifest: Manifest, keys: Sequence[object], found_by: str, *, each: bool
+    manifest: Manifest, keys: Sequence[object], found_by: Literal["copies", "group"], *, each: bool
 ) -> list[LabelConflict]:
     members: dict[object, list[ImageRecord]] = defaultdict(list)
     for key, row in zip(keys, manifest, strict=True):

@@ -39,7 +39,7 @@ class Seen:
     formats
         File format of each.
     thumbnails
-        ``uint8 [N, T, T]`` for the search for copies.
+        ``uint8 [N, V, T, T]`` for the search for copies.
     features
         ``float32 [N, F]`` for the shortcut probe.
     answers, novelty

@@ -28,7 +28,7 @@ from tumorscope.dataset.audit.novelty import novelty_check
 from tumorscope.dataset.audit.search import find_copies
 from tumorscope.dataset.audit.shortcuts import shortcut_check
 from tumorscope.dataset.audit.tables import cross_tables
-from tumorscope.dataset.copies.pair import CopyPair
+from tumorscope.dataset.copies.pair import CopyKind, CopyPair
 from tumorscope.dataset.groups import undivided_groups
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.scan import Progress
@@ -79,14 +79,16 @@ def audit(
     seen = see(manifest, model, progress)
     read = seen.manifest
     pairs = find_copies(seen.thumbnails, [row.pixels_sha256 or "" for row in read], progress=search_progress)
-    slices = joined([row.slice_id for row in read], [(pair.first, pair.second) for pair in pairs])
+    # Near copies are no equivalence: through enough of them anything is near to anything.
+    same = [(pair.first, pair.second) for pair in pairs if pair.kind is CopyKind.EXACT]
+    slices = joined([row.slice_id for row in read], same)
     answers = seen.answers if held_out is None else Answers.held_out(read, held_out)
 
     unreadable, broken = unreadable_check(manifest, seen.failures)
     version, stamps = version_check(read if len(read) else manifest)
     found_pairs = described(read, pairs)
     leaks_found, leaks = leak_checks(manifest)
-    conflicts_found, conflicts = conflict_check(read, slices)
+    conflicts_found, conflicts = conflict_check(read, slices, pairs)
     labels_found, suspected = label_check(read, answers)
     novelty_found, unlike = novelty_check(read, model, seen.novelty)
     figures = _probe(seen, pairs, slices)
