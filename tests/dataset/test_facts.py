@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,11 @@ def test_a_still_image_tells_its_size_mode_and_format(
 
 
 def test_pixels_are_the_same_in_whatever_lossless_file(tmp_path: Path, picture: Image.Image) -> None:
-    saved = [("fast.png", {"compress_level": 1}), ("a.bmp", {}), ("a.tif", {"compression": "tiff_lzw"})]
+    saved: list[tuple[str, dict[str, Any]]] = [
+        ("fast.png", {"compress_level": 1}),
+        ("a.bmp", {}),
+        ("a.tif", {"compression": "tiff_lzw"}),
+    ]
     found = set()
     for name, options in saved:
         picture.save(tmp_path / name, **options)
