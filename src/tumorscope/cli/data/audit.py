@@ -65,15 +65,16 @@ def audit(
         check_writable(report / name)
     asked, held_out = _models(model)
     manifest = read_manifest(data, names)
-    with counter("images", show=progress) as images, counter("copies", show=progress) as copies:
+    # One bar: the images are gone through once to read them, and once more to look for copies.
+    with counter("images", show=progress) as count:
         found = audit_data(
             manifest,
             data=data.resolve().name,
             command=_command(data, report, model, map_label or []),
             model=asked,
             held_out=held_out,
-            progress=images,
-            search_progress=copies,
+            progress=count,
+            search_progress=count,
         )
     atomic_write(report / _JSON, found.model_dump_json(by_alias=True, indent=2) + "\n")
     atomic_write(report / _PAGE, audit_page(found, pictures_of(manifest)))

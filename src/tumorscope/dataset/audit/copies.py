@@ -38,25 +38,30 @@ def described(manifest: Manifest, pairs: Sequence[CopyPair]) -> tuple[Pair, ...]
     return tuple(sorted(found, key=lambda pair: (pair.first, pair.second)))
 
 
-def copy_checks(pairs: Sequence[Pair]) -> tuple[Check, Check]:
+def copy_checks(pairs: Sequence[Pair], *, near: bool = True) -> tuple[Check, Check]:
     """Judge exact copies, then near copies.
 
     A copy on two sides of a split makes the score on one side too good, a copy in two classes is a wrong label: both
     are problems whatever their number. Copies that stay on one side only count twice, which is worth knowing.
     """
     exact = [pair for pair in pairs if pair.kind is CopyKind.EXACT]
-    near = [pair for pair in pairs if pair.kind is not CopyKind.EXACT]
+    others = [pair for pair in pairs if pair.kind is not CopyKind.EXACT]
     kinds = [
-        f"{sum(pair.kind is kind for pair in near):,} {word}"
+        f"{sum(pair.kind is kind for pair in others):,} {word}"
         for kind, word in (
             (CopyKind.NEAR, "the same way round"),
             (CopyKind.MIRRORED, "mirrored"),
             (CopyKind.ROTATED, "turned or flipped"),
         )
     ]
+    key, title = "near-copies", "Near copies"
     return (
         _check("exact-copies", "Exact copies", exact, "equal pixels", ""),
-        _check("near-copies", "Near copies", near, "nearly equal pixels", f" ({', '.join(kinds)})"),
+        _check(key, title, others, "nearly equal pixels", f" ({', '.join(kinds)})")
+        if near
+        else Check(
+            key=key, title=title, verdict=Verdict.NOT_RUN, sentence="Near copies were not looked for."
+        ),
     )
 
 

@@ -25,7 +25,7 @@ from tumorscope.dataset.audit.leaks import leak_checks
 from tumorscope.dataset.audit.look import Seen, see
 from tumorscope.dataset.audit.model import Answers, Asked, HeldOut
 from tumorscope.dataset.audit.novelty import novelty_check
-from tumorscope.dataset.audit.search import find_copies
+from tumorscope.dataset.audit.search import SEEKS_NEAR, find_copies
 from tumorscope.dataset.audit.shortcuts import shortcut_check
 from tumorscope.dataset.audit.tables import cross_tables
 from tumorscope.dataset.copies.pair import CopyKind, CopyPair
@@ -109,7 +109,7 @@ def audit(
             unreadable,
             class_check(manifest),
             version,
-            *copy_checks(found_pairs),
+            *copy_checks(found_pairs, near=SEEKS_NEAR),
             *leaks_found,
             conflicts_found,
             labels_found,

@@ -1,4 +1,8 @@
-"""The search for copies, as an audit asks for it."""
+"""The search for copies, as an audit asks for it.
+
+Owns the one place where an audit meets :mod:`tumorscope.dataset.copies`. Only exact copies are found for now, and the
+audit says so.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,10 @@ from numpy.typing import NDArray
 from tumorscope.dataset.copies.pair import CopyKind, CopyPair, Orientation
 from tumorscope.dataset.scan import Progress
 
-__all__ = ["find_copies", "thumbnail"]
+__all__ = ["SEEKS_NEAR", "find_copies", "thumbnail"]
+
+SEEKS_NEAR = False
+"""Whether near copies are looked for."""
 
 
 def thumbnail(_pixels: NDArray[Any]) -> NDArray[np.uint8]:
