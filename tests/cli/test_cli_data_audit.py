@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bundle_factory import class_image, head_image
+from tumorscope import __version__
 from tumorscope.cli.main import run
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import NOTICE
@@ -57,6 +58,7 @@ def test_a_line_for_each_check_and_two_files(images: Path, tmp_path: Path, capsy
         assert line.split()[0] == check["verdict"]
         assert line.endswith(check["sentence"])
     assert document["data"] == "images"
+    assert document["tumorscope"] == __version__
     assert document["notice"] == NOTICE
     assert document["command"] == f"tumorscope data audit {images.as_posix()} --report {out.as_posix()}"
     page = (out / "index.html").read_text(encoding="utf-8")

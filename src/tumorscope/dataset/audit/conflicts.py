@@ -65,11 +65,7 @@ def conflict_check(
         )
         if not number.startswith("0 ")
     ]
-    sentence = (
-        f"There {'is' if len(found) == 1 else 'are'} {listed(parts)}."
-        if parts
-        else ("No copies, groups or sources contradict a label.")
-    )
+    sentence = f"Found: {listed(parts)}." if parts else ("No copies, groups or sources contradict a label.")
     check = Check(
         key="label-conflicts",
         title="Contradictory labels",

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope import __version__
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import NOTICE
 from tumorscope.dataset.audit.appearance import FEATURES
@@ -42,6 +41,7 @@ def audit(
     *,
     data: str,
     command: str = "",
+    version: str = "",
     model: Asked | None = None,
     held_out: HeldOut | None = None,
     progress: Progress | None = None,
@@ -57,6 +57,8 @@ def audit(
         Name of the folder or manifest, for the document.
     command
         The command that asked for it.
+    version
+        Version of the program that asks.
     model
         A bundle to ask for novelty and, without ``held_out``, for label errors.
     held_out
@@ -85,7 +87,7 @@ def audit(
     answers = seen.answers if held_out is None else Answers.held_out(read, held_out)
 
     unreadable, broken = unreadable_check(manifest, seen.failures)
-    version, stamps = version_check(read if len(read) else manifest)
+    data_set, stamps = version_check(read if len(read) else manifest)
     found_pairs = described(read, pairs)
     leaks_found, leaks = leak_checks(manifest)
     conflicts_found, conflicts = conflict_check(read, slices, pairs)
@@ -95,7 +97,7 @@ def audit(
     by_class = Counter(row.label for row in manifest)
     names = [name for name in (held_out and held_out.name, model and model.name) if name]
     return Audit(
-        tumorscope=__version__,
+        tumorscope=version,
         command=command,
         data=data,
         manifest_sha256=manifest.digest,
@@ -108,7 +110,7 @@ def audit(
         checks=(
             unreadable,
             class_check(manifest),
-            version,
+            data_set,
             *copy_checks(found_pairs, near=SEEKS_NEAR),
             *leaks_found,
             conflicts_found,
