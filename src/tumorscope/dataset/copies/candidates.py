@@ -1,0 +1,114 @@
+"""Pairs that may be copies, by their vectors.
+
+Owns which pairs are worth a fit: the nearest few of each image in eight orientations and two views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.dataset.copies.descriptor import fit_embedding, normalised
+from tumorscope.dataset.copies.neighbours import Neighbours
+from tumorscope.dataset.copies.orientation import ORIENTATIONS, inverse, turn
+
+__all__ = ["Candidates", "candidates"]
+
+Progress = Callable[[int, int], None]
+
+_NEIGHBOURS = 6
+_LEAST_COSINE = 0.6
+_CHUNK = 2048
+_BACKWARDS = np.array([ORIENTATIONS.index(inverse(orientation)) for orientation in ORIENTATIONS])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Pairs ``first < second`` with the orientation that may take the first to the second.
+
+    Parameters
+    ----------
+    first, second
+        Positions, ``int64 [P]``.
+    orientation
+        Positions in :data:`ORIENTATIONS`, ``int64 [P]``.
+    cosine
+        Of their vectors, ``float32 [P]``.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    orientation: NDArray[np.int64]
+    cosine: NDArray[np.floating[Any]]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def where(self, kept: NDArray[np.bool_]) -> Candidates:
+        """Those for which ``kept [P]`` is true."""
+        return Candidates(self.first[kept], self.second[kept], self.orientation[kept], self.cosine[kept])
+
+
+def candidates(thumbnails: NDArray[np.uint8], progress: Progress | None = None) -> Iterator[Candidates]:
+    """Propose pairs in one view.
+
+    Parameters
+    ----------
+    thumbnails
+        ``uint8 [N, T, T]``.
+    progress
+        Called with (done, total) images.
+
+    Yields
+    ------
+    Candidates
+        For a run of images at a time, so that a million of them need no memory for their pairs; a pair may come
+        twice, once from each side.
+    """
+    count = len(thumbnails)
+    if count < 2:
+        return
+    embed = fit_embedding(thumbnails)
+    vectors = [embed(normalised(thumbnails[at : at + _CHUNK])) for at in range(0, count, _CHUNK)]
+    index = Neighbours(np.concatenate(vectors))
+    del vectors
+    neighbours = min(_NEIGHBOURS + 1, count)  # one of them may be the image itself
+    for at in range(0, count, _CHUNK):
+        pictures = normalised(thumbnails[at : at + _CHUNK])
+        queries = np.arange(at, at + len(pictures))
+        cosines, positions = [], []
+        for orientation in ORIENTATIONS:
+            near, where = index.nearest(embed(turn(pictures, orientation)), neighbours)
+            near[(where < 0) | (where == queries[:, None])] = -1
+            cosines.append(near)
+            positions.append(where)
+        every = np.concatenate(cosines, axis=1)
+        best = np.argpartition(-every, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
+        cosine = np.take_along_axis(every, best, axis=1)
+        rows, columns = np.nonzero(cosine >= _LEAST_COSINE)
+        chosen = best[rows, columns]
+        other = np.concatenate(positions, axis=1)[rows, chosen]
+        yield _distinct(queries[rows], other, chosen // neighbours, cosine[rows, columns])
+        if progress is not None:
+            progress(min(at + _CHUNK, count), count)
+
+
+def _distinct(
+    query: NDArray[np.int64],
+    other: NDArray[np.int64],
+    orientation: NDArray[np.int64],
+    cosine: NDArray[np.floating[Any]],
+) -> Candidates:
+    """The lower position first, and each pair once, with its most likely orientation."""
+    # Turning back is another orientation only for the two quarter turns.
+    orientation = np.where(query > other, _BACKWARDS[orientation], orientation)
+    first, second = np.minimum(query, other), np.maximum(query, other)
+    order = np.lexsort((-cosine, second, first))
+    first, second = first[order], second[order]
+    new = np.ones(len(first), dtype=np.bool_)
+    new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    return Candidates(first[new], second[new], orientation[order][new], cosine[order][new])

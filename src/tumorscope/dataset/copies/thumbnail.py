@@ -1,0 +1,95 @@
+"""One slice to the two small pictures that copies are searched with.
+
+Owns :func:`thumbnail`. The first picture is the whole image: no cut-out is as steady where nothing was cropped.
+The second is the middle of the head, by the moments of its bright part: cropping an edge moves those far less than
+it moves a bounding box, and a burned-in line of text does not move them at all. Both are stretched to a square, so
+that each axis is normalised alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+__all__ = ["SIDE", "VIEWS", "thumbnail"]
+
+SIDE = 32
+VIEWS = ("picture", "head")
+
+_WORKING_SIDE = 128  # the picture that everything is measured on; finer detail is not used
+_MOMENT_SIDE = 64
+_BRIGHT_FRACTION = 0.15  # of the range up to the 98th percentile; brighter is head
+_REACH = 1.6  # standard deviations on each side of the centre: four fifths of an ellipse
+_FAR = 2.4  # standard deviations beyond which a bright spot is not part of the head
+_SMALLEST_SPREAD = 0.02
+
+Pixels = NDArray[Any]
+
+
+def thumbnail(pixels: Pixels) -> NDArray[np.uint8]:
+    """Make the small pictures.
+
+    Parameters
+    ----------
+    pixels
+        ``[H, W]`` of any real dtype.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``uint8 [2, 32, 32]``, in the order of :data:`VIEWS`.
+    """
+    image = Image.fromarray(pixels if pixels.dtype == np.uint8 else _to_8_bits(pixels))
+    factor = min(image.size) // _WORKING_SIDE
+    if factor > 1:
+        image = image.reduce(factor)
+    whole = image.resize((_MOMENT_SIDE, _MOMENT_SIDE), Image.Resampling.BILINEAR)
+    picture = whole.reduce(_MOMENT_SIDE // SIDE)
+    left, top, right, bottom = _head_box(np.asarray(whole))
+    width, height = image.size
+    # Cropping pads with black where the box leaves the image.
+    box = (round(left * width), round(top * height), round(right * width), round(bottom * height))
+    box = (box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1))
+    head = image.crop(box).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return np.stack([np.asarray(picture), np.asarray(head)])
+
+
+def _to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
+    low, high = float(pixels.min()), float(pixels.max())
+    scaled = (pixels.astype(np.float32) - low) * (255.0 / ((high - low) or 1.0))
+    return scaled.astype(np.uint8)
+
+
+def _head_box(picture: NDArray[np.uint8]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the middle of the head, in fractions of the image."""
+    low = int(picture.min())
+    high = int(np.partition(picture, int(0.98 * picture.size), axis=None)[int(0.98 * picture.size)])
+    bright = (picture > low + _BRIGHT_FRACTION * (high - low)).view(np.uint8) * np.uint8(255)
+    # Half of the neighbours must be bright too: letters and scale marks are not.
+    dense = np.asarray(Image.fromarray(bright).filter(ImageFilter.BoxBlur(2)))
+    mass = np.maximum(dense.astype(np.float32) - 127.0, 0.0)
+    along = (np.arange(_MOMENT_SIDE, dtype=np.float32) + 0.5) / _MOMENT_SIDE
+    center_x, spread_x, center_y, spread_y = _moments(mass, along)
+    near_x = np.abs(along - center_x) < _FAR * spread_x
+    near_y = np.abs(along - center_y) < _FAR * spread_y
+    center_x, spread_x, center_y, spread_y = _moments(mass * near_x * near_y[:, None], along)
+    reach_x, reach_y = _REACH * spread_x, _REACH * spread_y
+    return center_x - reach_x, center_y - reach_y, center_x + reach_x, center_y + reach_y
+
+
+def _moments(
+    mass: NDArray[np.floating[Any]], along: NDArray[np.floating[Any]]
+) -> tuple[float, float, float, float]:
+    """Centre and standard deviation along x, then along y."""
+    total = float(mass.sum())
+    if total == 0:
+        return 0.5, 0.5 / _REACH, 0.5, 0.5 / _REACH  # nothing to hold on to: the whole image
+    result = []
+    for profile in (mass.sum(axis=0) / total, mass.sum(axis=1) / total):
+        center = float(profile @ along)
+        spread = float(np.sqrt(profile @ (along - center) ** 2))
+        result += [center, max(spread, _SMALLEST_SPREAD)]
+    return result[0], result[1], result[2], result[3]
