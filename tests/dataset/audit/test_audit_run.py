@@ -21,7 +21,6 @@ from tumorscope.dataset.audit.appearance import FEATURES
 from tumorscope.dataset.audit.document import Audit, Check, Verdict
 from tumorscope.dataset.audit.model import Asked, HeldOut
 from tumorscope.dataset.audit.run import audit
-from tumorscope.dataset.audit.search import SEEKS_NEAR
 from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.inference.classifier import load
 from tumorscope.synthesis.phantom import make_phantom
@@ -134,8 +133,6 @@ def test_nothing_is_found_where_nothing_was_planted(tmp_path: Path) -> None:
         "empty-classes",
         "groups-apart",
     ):
-        if key == "near-copies" and not SEEKS_NEAR:
-            continue
         assert checks[key].verdict is Verdict.GOOD, checks[key]
         assert checks[key].count == 0
     as_json(found)

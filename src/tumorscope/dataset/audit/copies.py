@@ -38,11 +38,19 @@ def described(manifest: Manifest, pairs: Sequence[CopyPair]) -> tuple[Pair, ...]
     return tuple(sorted(found, key=lambda pair: (pair.first, pair.second)))
 
 
-def copy_checks(pairs: Sequence[Pair], *, near: bool = True) -> tuple[Check, Check]:
+def copy_checks(pairs: Sequence[Pair], *, grouped: bool = False) -> tuple[Check, Check]:
     """Judge exact copies, then near copies.
 
     A copy on two sides of a split makes the score on one side too good, a copy in two classes is a wrong label: both
-    are problems whatever their number. Copies that stay on one side only count twice, which is worth knowing.
+    are problems whatever their number. So is one in two groups where the data set brings groups of its own, since a
+    split that trusts them divides it. Other copies only count twice, which is worth knowing.
+
+    Parameters
+    ----------
+    pairs
+        What was found.
+    grouped
+        Whether the data set brings groups; without, each file is a group of its own.
     """
     exact = [pair for pair in pairs if pair.kind is CopyKind.EXACT]
     others = [pair for pair in pairs if pair.kind is not CopyKind.EXACT]
@@ -54,22 +62,22 @@ def copy_checks(pairs: Sequence[Pair], *, near: bool = True) -> tuple[Check, Che
             (CopyKind.ROTATED, "turned or flipped"),
         )
     ]
-    key, title = "near-copies", "Near copies"
     return (
-        _check("exact-copies", "Exact copies", exact, "equal pixels", ""),
-        _check(key, title, others, "nearly equal pixels", f" ({', '.join(kinds)})")
-        if near
-        else Check(
-            key=key, title=title, verdict=Verdict.NOT_RUN, sentence="Near copies were not looked for."
+        _check("exact-copies", "Exact copies", exact, ("with equal pixels", ""), grouped=grouped),
+        _check(
+            "near-copies",
+            "Near copies",
+            others,
+            ("of one picture", f" ({', '.join(kinds)})"),
+            grouped=grouped,
         ),
     )
 
 
-def _check(key: str, title: str, pairs: Sequence[Pair], what: str, kinds: str) -> Check:
+def _check(key: str, title: str, pairs: Sequence[Pair], what: tuple[str, str], *, grouped: bool) -> Check:
     if not pairs:
-        return Check(
-            key=key, title=title, verdict=Verdict.GOOD, sentence=f"No two images have {what}.", count=0
-        )
+        sentence = f"No two images are {title.lower()} of each other."
+        return Check(key=key, title=title, verdict=Verdict.GOOD, sentence=sentence, count=0)
     across = {
         "the official split": sum(pair.across_split for pair in pairs),
         "folds": sum(pair.across_folds for pair in pairs),
@@ -80,13 +88,18 @@ def _check(key: str, title: str, pairs: Sequence[Pair], what: str, kinds: str) -
     images = len({path for pair in pairs for path in (pair.first, pair.second)})
     apart = sum(not pair.same_group for pair in pairs)
     where = f"of the pairs {listed(found)}" if found else "none across a split or across classes"
-    grouped = f"; {apart:,} of the pairs are not kept together by the manifest's groups" if apart else ""
+    # A folder without groups promises nothing, and is split by what the pictures show.
+    divided = ""
+    if grouped and apart:
+        divided = (
+            f"; the manifest's groups do not keep {counted(apart, 'pair')} together, so a split by them leaks"
+        )
     return Check(
         key=key,
         title=title,
-        verdict=Verdict.PROBLEM if found else Verdict.NOTICE,
+        verdict=Verdict.PROBLEM if found or divided else Verdict.NOTICE,
         sentence=(
-            f"{counted(images, 'image')} form {counted(len(pairs), 'pair')} with {what}{kinds}; {where}{grouped}."
+            f"{counted(images, 'image')} form {counted(len(pairs), 'pair')} {what[0]}{what[1]}; {where}{divided}."
         ),
         count=len(pairs),
     )

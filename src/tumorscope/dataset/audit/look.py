@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tumorscope.core.slice import Slice
 from tumorscope.dataset.audit.appearance import FEATURES, appearance, sample
 from tumorscope.dataset.audit.model import PREFIX, Answers, Asked
-from tumorscope.dataset.audit.search import thumbnail
+from tumorscope.dataset.copies.thumbnail import SIDE, VIEWS, thumbnail
 from tumorscope.dataset.facts import ImageFacts
 from tumorscope.dataset.index import with_facts
 from tumorscope.dataset.manifest import ImageRecord, Manifest
@@ -39,7 +39,7 @@ class Seen:
     formats
         File format of each.
     thumbnails
-        ``uint8 [N, V, T, T]`` for the search for copies.
+        ``uint8 [N, 2, 32, 32]`` for the search for copies.
     features
         ``float32 [N, F]`` for the shortcut probe.
     answers, novelty
@@ -100,7 +100,7 @@ def see(manifest: Manifest, model: Asked | None = None, progress: Progress | Non
         formats=tuple(one.facts.format for one in noted),
         thumbnails=np.stack([one.thumbnail for one in noted])
         if noted
-        else np.empty((0, 1, 1), dtype=np.uint8),
+        else np.empty((0, len(VIEWS), SIDE, SIDE), dtype=np.uint8),
         features=np.concatenate([np.empty((0, len(FEATURES)), dtype=np.float32), *features]),
         answers=None if model is None else _answers(read, model, answers),
         novelty=None

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import NOTICE
@@ -24,10 +23,10 @@ from tumorscope.dataset.audit.leaks import leak_checks
 from tumorscope.dataset.audit.look import Seen, see
 from tumorscope.dataset.audit.model import Answers, Asked, HeldOut
 from tumorscope.dataset.audit.novelty import novelty_check
-from tumorscope.dataset.audit.search import SEEKS_NEAR, find_copies
 from tumorscope.dataset.audit.shortcuts import shortcut_check
 from tumorscope.dataset.audit.tables import cross_tables
 from tumorscope.dataset.copies.pair import CopyKind, CopyPair
+from tumorscope.dataset.copies.search import find_copies
 from tumorscope.dataset.groups import undivided_groups
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.scan import Progress
@@ -81,7 +80,7 @@ def audit(
     seen = see(manifest, model, progress)
     read = seen.manifest
     pairs = find_copies(seen.thumbnails, [row.pixels_sha256 or "" for row in read], progress=search_progress)
-    # Near copies are no equivalence: through enough of them anything is near to anything.
+    # Only equal pixels make one picture of many here: a near copy's label is held against its own partner.
     same = [(pair.first, pair.second) for pair in pairs if pair.kind is CopyKind.EXACT]
     slices = joined([row.slice_id for row in read], same)
     answers = seen.answers if held_out is None else Answers.held_out(read, held_out)
@@ -93,7 +92,7 @@ def audit(
     conflicts_found, conflicts = conflict_check(read, slices, pairs)
     labels_found, suspected = label_check(read, answers)
     novelty_found, unlike = novelty_check(read, model, seen.novelty)
-    figures = _probe(seen, pairs, slices)
+    figures = _probe(seen, pairs)
     by_class = Counter(row.label for row in manifest)
     names = [name for name in (held_out and held_out.name, model and model.name) if name]
     return Audit(
@@ -111,7 +110,7 @@ def audit(
             unreadable,
             class_check(manifest),
             data_set,
-            *copy_checks(found_pairs, near=SEEKS_NEAR),
+            *copy_checks(found_pairs, grouped=any(row.group != row.sha256 for row in read)),
             *leaks_found,
             conflicts_found,
             labels_found,
@@ -130,6 +129,8 @@ def audit(
     )
 
 
-def _probe(seen: Seen, pairs: Sequence[CopyPair], slices: NDArray[np.int64]) -> ShortcutFigures | None:
+def _probe(seen: Seen, pairs: Sequence[CopyPair]) -> ShortcutFigures | None:
+    # Through copies of copies two slices of one scan may count as one here; that costs the probe a few of its slices.
+    slices = joined([row.slice_id for row in seen.manifest], ((pair.first, pair.second) for pair in pairs))
     _, groups = np.unique(undivided_groups(seen.manifest, pairs), return_inverse=True)
     return probe(seen.features, FEATURES, seen.manifest.labels(), groups.astype(np.int64).reshape(-1), slices)
