@@ -14,6 +14,7 @@ from tumorscope.cli.data.join import join
 from tumorscope.cli.data.merge import merge
 from tumorscope.cli.data.phantom import phantom
 from tumorscope.cli.data.split import split
+from tumorscope.cli.data.trace import trace
 
 __all__ = ["app"]
 
@@ -27,5 +28,5 @@ def _group() -> None:
     """Make and look after data sets."""
 
 
-for _verb in (audit, fetch, index, join, merge, phantom, split):
+for _verb in (audit, fetch, index, join, merge, phantom, split, trace):
     app.command()(_verb)

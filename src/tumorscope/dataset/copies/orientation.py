@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tumorscope.dataset.copies.pair import Orientation
 
-__all__ = ["ORIENTATIONS", "after", "inverse", "turn"]
+__all__ = ["ORIENTATIONS", "after", "inverse", "is_reflection", "turn", "turn_point"]
 
 Pictures = NDArray[Any]
 
@@ -44,6 +44,27 @@ def after(first: Orientation, second: Orientation) -> Orientation:
 def inverse(orientation: Orientation) -> Orientation:
     """What undoes an orientation."""
     return next(other for other in ORIENTATIONS if after(orientation, other) is Orientation.SAME)
+
+
+def is_reflection(orientation: Orientation) -> bool:
+    """Whether left and right of the head change sides, however it is turned."""
+    (right_x, right_y), (down_x, down_y) = turn_point((1, 0), orientation), turn_point((0, 1), orientation)
+    return right_x * down_y - right_y * down_x < 0
+
+
+def turn_point(point: tuple[float, float], orientation: Orientation) -> tuple[float, float]:
+    """Where a point (x, y) of the picture goes, measured from its centre, x to the right and y down."""
+    x, y = point
+    return {
+        Orientation.SAME: (x, y),
+        Orientation.MIRRORED: (-x, y),
+        Orientation.ROTATED_90: (y, -x),
+        Orientation.ROTATED_180: (-x, -y),
+        Orientation.ROTATED_270: (-y, x),
+        Orientation.FLIPPED: (x, -y),
+        Orientation.TRANSPOSED: (y, x),
+        Orientation.TRANSVERSED: (-y, -x),
+    }[orientation]
 
 
 def _look(marked: Pictures) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-__all__ = ["SIDE", "VIEWS", "thumbnail"]
+__all__ = ["SIDE", "VIEWS", "HeadBox", "head_view", "thumbnail"]
 
 SIDE = 32
 VIEWS = ("picture", "head")
@@ -27,6 +27,7 @@ _FAR = 2.4  # standard deviations beyond which a bright spot is not part of the 
 _SMALLEST_SPREAD = 0.02
 
 Pixels = NDArray[Any]
+HeadBox = tuple[float, float, float, float]
 
 
 def thumbnail(pixels: Pixels) -> NDArray[np.uint8]:
@@ -42,19 +43,47 @@ def thumbnail(pixels: Pixels) -> NDArray[np.uint8]:
     numpy.ndarray
         ``uint8 [2, 32, 32]``, in the order of :data:`VIEWS`.
     """
-    image = Image.fromarray(pixels if pixels.dtype == np.uint8 else _to_8_bits(pixels))
-    factor = min(image.size) // _WORKING_SIDE
-    if factor > 1:
-        image = image.reduce(factor)
+    image = _reduced(pixels, _WORKING_SIDE)
     whole = image.resize((_MOMENT_SIDE, _MOMENT_SIDE), Image.Resampling.BILINEAR)
     picture = whole.reduce(_MOMENT_SIDE // SIDE)
-    left, top, right, bottom = _head_box(np.asarray(whole))
+    head = _cut_out(image, _head_box(np.asarray(whole)), SIDE)
+    return np.stack([np.asarray(picture), head])
+
+
+def head_view(pixels: Pixels, side: int) -> tuple[NDArray[np.uint8], HeadBox]:
+    """The second picture alone, at another size, and where it lies.
+
+    Parameters
+    ----------
+    pixels
+        ``[H, W]`` of any real dtype.
+    side
+        Side of the picture in pixels.
+
+    Returns
+    -------
+    tuple
+        ``uint8 [side, side]``, and left, top, right and bottom in fractions of the image; the box may reach beyond it.
+    """
+    whole = _reduced(pixels, _WORKING_SIDE).resize((_MOMENT_SIDE, _MOMENT_SIDE), Image.Resampling.BILINEAR)
+    box = _head_box(np.asarray(whole))
+    return _cut_out(_reduced(pixels, 2 * side), box, side), box
+
+
+def _reduced(pixels: Pixels, side: int) -> Image.Image:
+    """The image with its shorter side between ``side`` and twice that, where it was larger."""
+    image = Image.fromarray(pixels if pixels.dtype == np.uint8 else _to_8_bits(pixels))
+    factor = min(image.size) // side
+    return image.reduce(factor) if factor > 1 else image
+
+
+def _cut_out(image: Image.Image, box: HeadBox, side: int) -> NDArray[np.uint8]:
+    """A part of the image as a square, black where the box leaves it."""
     width, height = image.size
-    # Cropping pads with black where the box leaves the image.
-    box = (round(left * width), round(top * height), round(right * width), round(bottom * height))
-    box = (box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1))
-    head = image.crop(box).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    return np.stack([np.asarray(picture), np.asarray(head)])
+    left, top = round(box[0] * width), round(box[1] * height)
+    right, bottom = max(round(box[2] * width), left + 1), max(round(box[3] * height), top + 1)
+    part = image.crop((left, top, right, bottom))
+    return np.asarray(part.resize((side, side), Image.Resampling.BILINEAR))
 
 
 def _to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
@@ -63,7 +92,7 @@ def _to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
     return scaled.astype(np.uint8)
 
 
-def _head_box(picture: NDArray[np.uint8]) -> tuple[float, float, float, float]:
+def _head_box(picture: NDArray[np.uint8]) -> HeadBox:
     """Left, top, right and bottom of the middle of the head, in fractions of the image."""
     low = int(picture.min())
     high = int(np.partition(picture, int(0.98 * picture.size), axis=None)[int(0.98 * picture.size)])
