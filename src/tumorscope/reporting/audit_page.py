@@ -8,9 +8,10 @@ holds. Knows no patient: leaks are shown by one image each.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
+from tumorscope.dataset.audit.clusters import joined
 from tumorscope.dataset.audit.document import (
     Audit,
     Check,
@@ -47,6 +48,7 @@ __all__ = ["audit_page"]
 _ROWS = 60
 _TABLE_ROWS = 12
 _FEATURES = 15
+_OF_ONE_PICTURE = 2
 
 _RANK = {Verdict.PROBLEM: 0, Verdict.NOTICE: 1, Verdict.NOT_RUN: 2, Verdict.GOOD: 3}
 
@@ -168,23 +170,47 @@ def _tile(path: str, label: Diagnosis, thumbnails: Thumbnails) -> Tile:
     return Tile(path, thumbnails.uri(path), label)
 
 
-def _seriousness(pair: Pair) -> tuple[bool, bool, bool, bool, float, str, str]:
+def _harm(pair: Pair) -> tuple[bool, bool, bool, bool]:
     """Sorts the pairs that do most harm first."""
     return (
         pair.first_label is pair.second_label,
         not pair.across_split,
         not (pair.across_folds or pair.across_parts),
         pair.same_group,
-        -pair.score,
-        pair.first,
-        pair.second,
     )
+
+
+def _in_order(pairs: Sequence[Pair], clusters: Mapping[str, int]) -> list[Pair]:
+    """Most serious first, one of each picture before a second of it; a third waits until all others were shown."""
+    ranked = sorted(pairs, key=lambda pair: (_harm(pair), -pair.score, pair.first, pair.second))
+    before: Counter[tuple[object, int]] = Counter()
+    turns = []
+    for pair in ranked:
+        own = (_harm(pair), clusters[pair.first])
+        turns.append(before[own])
+        before[own] += 1
+
+    def order(place: int) -> tuple[bool, tuple[bool, bool, bool, bool], int, int]:
+        harm = _harm(ranked[place])
+        # A wrong label never waits.
+        return harm[0] and turns[place] >= _OF_ONE_PICTURE, harm, turns[place], place
+
+    return [ranked[place] for place in sorted(range(len(ranked)), key=order)]
+
+
+def _clusters(pairs: Sequence[Pair]) -> dict[str, int]:
+    """A number for each picture, by the paths of its copies."""
+    paths = sorted({path for pair in pairs for path in (pair.first, pair.second)})
+    place = {path: number for number, path in enumerate(paths)}
+    numbers = joined(paths, ((place[pair.first], place[pair.second]) for pair in pairs))
+    return dict(zip(paths, numbers.tolist(), strict=True))
 
 
 def _kinds(pairs: Sequence[Pair], thumbnails: Thumbnails, pictures: int) -> list[CopiesOfKind]:
     kinds = []
+    clusters = _clusters(pairs)
     for key, (title, words) in _KINDS.items():
-        alike = sorted((pair for pair in pairs if pair.kind is key), key=_seriousness)
+        alike = _in_order([pair for pair in pairs if pair.kind is key], clusters)
         shown = first_of(alike, pictures // 2)
         kinds.append(
             CopiesOfKind(

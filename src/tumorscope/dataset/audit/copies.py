@@ -68,7 +68,7 @@ def copy_checks(pairs: Sequence[Pair], *, grouped: bool = False) -> tuple[Check,
             "near-copies",
             "Near copies",
             others,
-            ("of one picture", f" ({', '.join(kinds)})"),
+            ("that show one picture", f" ({', '.join(kinds)})"),
             grouped=grouped,
         ),
     )
