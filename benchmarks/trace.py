@@ -1,8 +1,8 @@
 """How many images are traced to the right slice, and whether any is traced to a wrong one.
 
 The source is one image of each slice of half of the traced slices of ``--data`` (a manifest with patients and slices).
-Looked for are changed copies (mirrored or not, JPEG quality 60 to 95, scaled 0.5 to 2) of all traced images, and as they
-are all images that have no slice in the source: those must not be traced at all.
+Looked for are changed copies (mirrored or not, JPEG quality 60 to 95, scaled 0.5 to 2) of all traced images, and
+as they are all images that have no slice in the source: those must not be traced at all.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def main() -> None:
     low, high = wilson(found, len(wanted))
     print(machine())
     print(
-        f"source: {len(source):,} slices; looked for: {len(wanted):,} changed copies of them and {len(others):,} images "
-        f"of other slices; {seconds:.1f} s"
+        f"source: {len(source):,} slices; looked for: {len(wanted):,} changed copies of them and {len(others):,} "
+        f"images of other slices; {seconds:.1f} s"
     )
     print(
         f"traced to the right slice: {found / len(wanted):.4f} ({low:.4f} to {high:.4f}), target {RIGHT_TARGET}"

@@ -148,7 +148,9 @@ def trace(
         if record.box is not None:
             frames = slices.found[reference].box, seen.found[image].box
             box = _moved(record.box, frames, orientation, warps[best])
-        match = Match(image, slices.rows[reference], orientation, float(scores[best]), runner_up, box)
+        match = Match(
+            image, slices.rows[reference], orientation, min(1.0, float(scores[best])), runner_up, box
+        )
         matches.append(match)
         rows[image] = _told(rows[image], record, match)
     return Traced(Manifest(tuple(rows), images.root), tuple(matches), seen.failures, slices.failures)
