@@ -10,10 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tumorscope.cli.main import run
 from tumorscope.dataset.certificate import SplitCertificate, certificate_path, certify
+from tumorscope.dataset.copies.of_manifest import Copies
 from tumorscope.dataset.copies.pair import CopyKind, CopyPair, Orientation
+from tumorscope.dataset.facts import file_hash
 from tumorscope.dataset.leaks import find_leaks, fold_sides, part_sides
 from tumorscope.dataset.manifest import Manifest, OfficialSplit, Part
 from tumorscope.dataset.manifest_file import read_manifest, write_manifest
@@ -119,6 +122,52 @@ def test_trusted_groups_are_said_to_be_trusted(
     assert "--trust-groups" in _certificate(out).command
 
 
+def test_a_mirrored_copy_in_another_group_is_kept_together_with_its_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "phantoms"
+    list(write_phantoms(folder, 48, size=64))
+    rows = list(read_manifest(folder))
+    planted = {}
+    for position in (0, 13, 26):
+        with Image.open(rows[position].path) as image:
+            twin = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        path = rows[position].path.with_name(f"twin-{position}.jpg")
+        twin.save(path, "JPEG", quality=60)
+        planted[path.name] = position
+        rows.append(
+            replace(
+                rows[position],
+                path=path,
+                patient=None,
+                group=f"other-{position}",
+                slice_id=f"other-{position}",
+                sha256=file_hash(path),
+                pixels_sha256=None,
+                part=None,
+                fold=None,
+            )
+        )
+    broken = rows[5].path.with_name("broken.png")
+    broken.write_bytes(rows[5].path.read_bytes()[:200])
+    rows.append(replace(rows[5], path=broken, sha256=file_hash(broken), pixels_sha256=None))
+    write_manifest(Manifest(tuple(rows), folder), folder / "manifest.csv")
+    out = tmp_path / "split.csv"
+    assert _split(folder, "--folds", "3", "--hold-out", "0.3", "--no-progress", "--out", out) == 1
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[-1].startswith("not compared with the others: ")
+    assert "broken.png" in printed.err
+    after = list(read_manifest(out))
+    for row in after[48:51]:
+        source = after[planted[row.path.name]]
+        assert (row.group, row.fold, row.part) == (source.group, source.fold, source.part)
+    assert len({after[position].group for position in planted.values()}) == 3
+    found = _certificate(out).near_copies
+    assert (found.searched, found.images, found.across_folds, found.across_parts) == (True, 51, 0, 0)
+    assert found.pairs_in_different_groups == 3
+    assert "3 of them in two groups of the manifest, now joined; 0 on two sides" in printed.out
+
+
 def test_near_copies_are_counted_in_the_certificate(phantoms: Path) -> None:
     manifest = read_manifest(phantoms)
     by_group = {row.group: position for position, row in enumerate(manifest)}
@@ -130,10 +179,11 @@ def test_near_copies_are_counted_in_the_certificate(phantoms: Path) -> None:
     request = SplitRequest(folds=4)
     after = resplit(manifest, request, pairs)
     file = phantoms / "manifest.csv"
-    found = certify(manifest, after, request, pairs, file=file, command="x", version="0")
+    found = certify(manifest, after, request, Copies(tuple(pairs), ()), file=file, command="x", version="0")
     assert found.groups_before - found.groups_after == 2
     assert found.near_copies.model_dump() == {
         "searched": True,
+        "images": 96,
         "pairs": 2,
         "pairs_in_different_groups": 2,
         "across_folds": 0,
@@ -141,7 +191,9 @@ def test_near_copies_are_counted_in_the_certificate(phantoms: Path) -> None:
     }
     # The certificate measures what it is given: folds that do divide the copies are not called clean.
     divided = after.with_folds([1 if position == second else 2 for position in range(len(after))])
-    blamed = certify(manifest, divided, request, pairs, file=file, command="x", version="0")
+    blamed = certify(
+        manifest, divided, request, Copies(tuple(pairs), ()), file=file, command="x", version="0"
+    )
     assert blamed.near_copies.across_folds == 2
     assert {check.key.value: check.across_folds for check in blamed.checked}["group"] == 1
 

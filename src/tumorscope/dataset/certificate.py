@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.dataset.copies.pair import CopyPair
+from tumorscope.dataset.copies.of_manifest import Copies
 from tumorscope.dataset.facts import file_hash
 from tumorscope.dataset.groups import Key, groups_with_two_labels, key_of
 from tumorscope.dataset.leaks import Leak, find_leaks, fold_sides, part_sides
@@ -55,9 +55,10 @@ class CheckedKey(_Part):
 
 
 class NearCopies(_Part):
-    """Near copies found by comparing the pictures."""
+    """Copies, near ones and exact ones, found by comparing the pictures."""
 
     searched: bool = Field(description="False: only the manifest's keys were checked.")
+    images: int | None = Field(description="Images that were compared; the others could not be read.")
     pairs: int | None = Field(description="Pairs found; null where they were not searched.")
     pairs_in_different_groups: int | None = Field(
         description="Those that the manifest had in two groups; they were joined."
@@ -139,7 +140,7 @@ def certify(
     before: Manifest,
     after: Manifest,
     request: SplitRequest,
-    pairs: Sequence[CopyPair] | None,
+    copies: Copies | None,
     *,
     file: Path,
     command: str,
@@ -153,8 +154,8 @@ def certify(
         The data set as it was read and as it was written, rows in the same order.
     request
         What was asked for.
-    pairs
-        Near copies, as positions; ``None`` where they were not searched.
+    copies
+        What comparing the pictures gave; ``None`` where they were not compared.
     file
         The manifest as it was written.
     command
@@ -182,7 +183,7 @@ def certify(
         groups_with_two_labels=len(doubtful),
         images_in_groups_with_two_labels=sum(row.group in doubtful for row in after),
         checked=_checked(after, find_leaks(after, folds), find_leaks(after, parts)),
-        near_copies=_near_copies(before, pairs, folds, parts),
+        near_copies=_near_copies(before, copies, folds, parts),
         sides=sides,
         most_uneven=tuple(_most_uneven(sides, request)),
         test_part=_test_part(sides),
@@ -209,17 +210,23 @@ def _checked(manifest: Manifest, folds: Iterable[Leak], parts: Iterable[Leak]) -
 
 def _near_copies(
     before: Manifest,
-    pairs: Sequence[CopyPair] | None,
+    copies: Copies | None,
     folds: Sequence[str | None],
     parts: Sequence[str | None],
 ) -> NearCopies:
-    if pairs is None:
+    if copies is None:
         return NearCopies(
-            searched=False, pairs=None, pairs_in_different_groups=None, across_folds=None, across_parts=None
+            searched=False,
+            images=None,
+            pairs=None,
+            pairs_in_different_groups=None,
+            across_folds=None,
+            across_parts=None,
         )
-    rows = before.records
+    rows, pairs = before.records, copies.pairs
     return NearCopies(
         searched=True,
+        images=len(before) - len(copies.failures),
         pairs=len(pairs),
         pairs_in_different_groups=sum(rows[pair.first].group != rows[pair.second].group for pair in pairs),
         across_folds=sum(_across(folds[pair.first], folds[pair.second]) for pair in pairs),

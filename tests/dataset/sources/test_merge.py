@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from tumorscope.dataset.index import measure
 from tumorscope.dataset.manifest import ImageRecord, Manifest
 from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.dataset.sources.catalogue import SourceName
+from tumorscope.dataset.sources.exact_copies import CopyRule
 from tumorscope.dataset.sources.fetch import fetch
 from tumorscope.dataset.sources.merge import Merged, merge
 
@@ -145,6 +147,32 @@ def test_removed_copies(fetched: Folders, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("copies", ["keep", "remove"])
+def test_near_copies_stay_in_one_group_and_are_counted(
+    fetched: Folders, kept: Merged, tmp_path: Path, copies: CopyRule
+) -> None:
+    assert kept.report.near_copies.pairs == 0, "different pictures are no copies"
+    sartaj = tmp_path / "sartaj"
+    shutil.copytree(fetched[SourceName.SARTAJ] / "images", sartaj)
+    pituitary = next(
+        row for row in kept.manifest if row.label is Diagnosis.PITUITARY and row.source == "figshare"
+    )
+    with Image.open(pituitary.path) as image:
+        twin = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((80, 90))
+        image.resize((90, 100)).save(sartaj / "Training/meningioma_tumor/wrong-twin.jpg")
+        twin.save(sartaj / "Training/pituitary_tumor/twin.jpg", quality=70)
+    merged = merge({**fetched, SourceName.SARTAJ: sartaj}, tmp_path / "more", copies=copies)
+    (group,) = {row.group for row in merged.manifest if row.slice_id == pituitary.slice_id}
+    added = [row for row in merged.manifest if row.group == group and row.source == "sartaj"]
+    assert sorted(row.label.value for row in added) == ["meningioma", "pituitary"]
+    near = merged.report.near_copies
+    assert (near.pairs, near.images, near.mirrored, near.two_labels, near.joined) == (3, 3, 2, 2, 3)
+    text = "\n".join(merged.report.lines())
+    assert "near copies: 3 pairs of 3 images (2 mirrored, 0 turned), kept, in one group" in text
+    assert "near copies of two classes: 2 pairs" in text
+    assert json.loads((tmp_path / "more" / "merge.json").read_text())["near_copies"]["pairs"] == 3
+
+
 def test_the_report_tells_the_difference_to_the_published_set(kept: Merged) -> None:
     note = json.loads((kept.path.parent / "merge.json").read_text())
     assert note["complete"]
@@ -154,7 +182,7 @@ def test_the_report_tells_the_difference_to_the_published_set(kept: Merged) -> N
     text = "\n".join(kept.report.lines())
     assert "glioma: 3 (figshare 3); published 1,621, difference -1,618" in text
     assert "left out: 4 of sartaj glioma: the study found this folder mislabelled" in text
-    assert "near copies were not looked for" in text
+    assert "near copies: " in text
     assert len(note["citations"]) == 3
 
 
@@ -199,8 +227,6 @@ def test_swapped_and_absent_sources_are_told(fetched: Folders, tmp_path: Path) -
 
 
 def test_a_changed_source_is_named_and_left_out(fetched: Folders, tmp_path: Path) -> None:
-    import shutil
-
     changed = tmp_path / "br35h"
     shutil.copytree(fetched[SourceName.BR35H], changed)
     (changed / "images" / "no" / "no1.jpg").write_bytes(picture(77))

@@ -35,7 +35,8 @@ def merge(
     """Build the study's data set from its three sources.
 
     Writes a folder per class, manifest.parquet, provenance.csv and the report merge.json. Names of files carry no
-    patient; the manifest does, so treat it as data. Give folders that 'tumorscope data fetch' made, or unpacked sets.
+    patient; the manifest does, so treat it as data. Near copies (mirrored, turned, rescaled, saved again) are kept,
+    tied into one group of the manifest, and counted. Give folders that 'tumorscope data fetch' made, or unpacked sets.
 
     \b
     Examples:

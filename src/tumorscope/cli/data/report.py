@@ -20,12 +20,12 @@ def by_class(manifest: Manifest) -> str:
     return ", ".join(f"{key.value} {counts[key]:,}" for key in CLASS_ORDER)
 
 
-def left_out(failures: Iterable[Failure]) -> None:
-    """Say on standard error which images were left out and why, one a line."""
+def left_out(failures: Iterable[Failure], what: str = "left out") -> None:
+    """Say on standard error which images were left out, or ``what`` else became of them, and why, one a line."""
     for failure in failures:
         text = str(failure.error)
         shown = text if str(failure.path) in text else f"{failure.path}: {text}"
-        typer.echo(f"left out: {shown}", err=True)
+        typer.echo(f"{what}: {shown}", err=True)
 
 
 def remarks(manifest: Manifest) -> None:

@@ -11,10 +11,10 @@ import typer
 from tumorscope.cli.data.options import Out, ShowProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tumorscope.dataset.certificate import Side, SplitCertificate
-    from tumorscope.dataset.copies.pair import CopyPair
+    from tumorscope.dataset.copies.of_manifest import Copies
     from tumorscope.dataset.manifest import Manifest
     from tumorscope.dataset.resplit import SplitRequest
 
@@ -53,8 +53,10 @@ def split(
 ) -> None:
     """Split a data set so that no patient and no copy lies on two sides, and certify it.
 
-    Classes are balanced. The same seed gives the same split, whatever the order of the rows. A certificate that
-    says what was checked and found is written beside the manifest.
+    Classes are balanced. The same seed gives the same split, whatever the order of the rows. Every picture is compared
+    with all others: mirrored, turned, rescaled, cropped and brightened copies stay together. A certificate that says
+    what was checked and found is written beside the manifest. Images that cannot be read are listed, and kept together
+    by the manifest's keys alone (exit status 1).
 
     \b
     Examples:
@@ -63,6 +65,7 @@ def split(
       tumorscope data split manifest.csv --leak-free --keep-folds --out leak-free.csv
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope import __version__
+    from tumorscope.cli.data.report import left_out
     from tumorscope.core.files import check_writable
     from tumorscope.dataset.certificate import certificate_path, certify, write_certificate
     from tumorscope.dataset.manifest_file import read_manifest, write_manifest
@@ -74,14 +77,14 @@ def split(
     check_writable(out)
     check_writable(certificate_path(out))
     manifest = read_manifest(source)
-    pairs = None if trust_groups else _near_copies(manifest, progress=progress)
-    result = resplit(manifest, request, pairs or ())
+    copies = None if trust_groups else _copies(manifest, progress=progress)
+    result = resplit(manifest, request, copies.pairs if copies else ())
     write_manifest(result, out)
     certificate = certify(
         manifest,
         result,
         request,
-        pairs,
+        copies,
         file=out,
         command=_command(source, out, request, trust_groups=trust_groups),
         version=__version__,
@@ -92,14 +95,18 @@ def split(
     for line in _summary(certificate):
         typer.echo(line)
     typer.echo(f"written to {out}, certificate to {certificate_path(out)}")
+    if copies and copies.failures:
+        left_out(copies.failures, "not compared with the others")
+        raise typer.Exit(1)
 
 
-def _near_copies(manifest: Manifest, *, progress: bool) -> Sequence[CopyPair] | None:
-    """Search the pictures for near copies; ``None`` where nothing was searched."""
-    # HERE the pixel search is called (tumorscope.dataset.copies.search.find_copies), with a bar by
-    # cli.progress.counter; until it is, the certificate says that only keys were checked.
-    del manifest, progress
-    return None
+def _copies(manifest: Manifest, *, progress: bool) -> Copies:
+    """Compare the pictures, with a bar."""
+    from tumorscope.cli.progress import counter
+    from tumorscope.dataset.copies.of_manifest import copies_of
+
+    with counter("images", show=progress) as count:
+        return copies_of(manifest, count)
 
 
 def _command(source: Path, out: Path, request: SplitRequest, *, trust_groups: bool) -> str:
@@ -161,8 +168,8 @@ def _checks(certificate: SplitCertificate) -> Iterator[str]:
         return
     across = (copies.across_folds or 0) + (copies.across_parts or 0)
     yield (
-        f"near copies by comparing pictures: {copies.pairs:,} pairs, {copies.pairs_in_different_groups:,} of them "
-        f"in two groups of the manifest, now joined; {across} on two sides"
+        f"copies by comparing {copies.images:,} pictures: {copies.pairs:,} pairs, "
+        f"{copies.pairs_in_different_groups:,} of them in two groups of the manifest, now joined; {across} on two sides"
     )
 
 

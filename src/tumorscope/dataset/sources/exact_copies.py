@@ -1,6 +1,7 @@
 """Exact copies within a merged set: which there are, and which of them stay.
 
-Owns the rule for two copies of different classes. Copies are images of equal decoded pixels here.
+Owns the rule for two copies of different classes. Copies are images of equal decoded pixels here; near copies are
+:mod:`tumorscope.dataset.copies`' business, and always stay.
 """
 
 from __future__ import annotations
@@ -40,10 +41,7 @@ class SortedCopies:
 
 
 def _copy_groups(manifest: Manifest) -> list[list[int]]:
-    """Positions of images that are copies of each other, two or more together.
-
-    Copies are images of equal decoded pixels. A search for near copies would be put in here.
-    """
+    """Positions of images of equal decoded pixels, two or more together."""
     same: dict[str, list[int]] = defaultdict(list)
     for position, row in enumerate(manifest):
         same[row.pixels_sha256 or row.sha256].append(position)

@@ -24,6 +24,7 @@ from tumorscope.core.errors import InvalidManifest, TumorscopeError
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.core.optional import require
+from tumorscope.dataset.copies.of_manifest import copies_of
 from tumorscope.dataset.groups import undivided_groups, with_groups
 from tumorscope.dataset.index import measure
 from tumorscope.dataset.manifest import ImageRecord, Manifest
@@ -32,7 +33,7 @@ from tumorscope.dataset.scan import Failure
 from tumorscope.dataset.sources.catalogue import SourceName
 from tumorscope.dataset.sources.exact_copies import CopyRule, SortedCopies, sort_copies
 from tumorscope.dataset.sources.fetch import Steps
-from tumorscope.dataset.sources.merge_report import LeftOut, MergeReport, make_report
+from tumorscope.dataset.sources.merge_report import LeftOut, MergeReport, count_near, make_report
 from tumorscope.dataset.sources.place import Workplace
 from tumorscope.dataset.sources.study import PLAN, not_taken, read_source
 from tumorscope.dataset.table import write_table
@@ -99,7 +100,8 @@ def merge(
         Folder to make, or one that an interrupted call made.
     copies
         What to do with images of equal decoded pixels. ``remove`` keeps one of each, and none where two of them have
-        different classes, since nobody knows which is right.
+        different classes, since nobody knows which is right. Near copies stay either way, in one group: mirrored
+        twins are what the study's set consists of.
     steps
         Told of progress.
 
@@ -145,7 +147,9 @@ def merge(
     found = sort_copies(measured.manifest, copies)
     for row in found.removed:
         row.path.unlink()
-    kept = with_groups(found.kept, undivided_groups(found.kept))
+    # What is left is read once more: to remove exact copies first keeps the positions simple.
+    alike = copies_of(found.kept, report("copies"))
+    kept = with_groups(found.kept, undivided_groups(found.kept, alike.pairs))
     for failure in measured.failures:
         failure.path.unlink()
     made = make_report(
@@ -154,6 +158,7 @@ def merge(
         left_out=[*not_taken(manifests), *_as_left_out(found)],
         exact_copies=found.copies,
         two_labels=len(found.contradictory),
+        near=count_near(found.kept, alike.pairs),
         unreadable=len(failures),
         sources=tuple(PLAN),
     )

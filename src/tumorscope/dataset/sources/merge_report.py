@@ -12,10 +12,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
+from tumorscope.dataset.copies.pair import CopyKind, CopyPair
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.sources.catalogue import SOURCES, SourceName
 
-__all__ = ["ClassCount", "LeftOut", "MergeReport", "make_report"]
+__all__ = ["ClassCount", "LeftOut", "MergeReport", "NearCopies", "count_near", "make_report"]
 
 PUBLISHED = SOURCES[SourceName.KAGGLE]
 
@@ -47,6 +48,19 @@ class LeftOut(_Part):
     reason: str
 
 
+class NearCopies(_Part):
+    """Pairs of the set that show one picture without equal pixels."""
+
+    pairs: int
+    images: int
+    mirrored: int
+    turned: int
+    two_labels: int
+    """Pairs of two classes."""
+    joined: int
+    """Pairs that the sources have in two groups, now in one."""
+
+
 class MergeReport(_Part):
     """The document ``merge.json``, below the keys that mark its folder."""
 
@@ -59,6 +73,7 @@ class MergeReport(_Part):
     """Images that another one has the decoded pixels of, kept or removed."""
     two_labels: int
     """Images with the decoded pixels of an image of another class."""
+    near_copies: NearCopies
     unreadable: int
     datasets: tuple[str, ...]
     citations: tuple[str, ...]
@@ -84,8 +99,38 @@ class MergeReport(_Part):
         said.append(f"exact copies (equal decoded pixels): {self.exact_copies:,}, {kept}")
         if self.two_labels:
             said.append(f"images with a copy of another class: {self.two_labels:,}")
-        said.append("near copies were not looked for: run 'tumorscope data audit'")
+        near = self.near_copies
+        said.append(
+            f"near copies: {near.pairs:,} pairs of {near.images:,} images ({near.mirrored:,} mirrored, {near.turned:,} "
+            f"turned), kept, in one group; the sources had {near.joined:,} of the pairs in two groups"
+        )
+        if near.two_labels:
+            said.append(
+                f"near copies of two classes: {near.two_labels:,} pairs; see them with 'tumorscope data audit'"
+            )
         return said
+
+
+def count_near(manifest: Manifest, pairs: Iterable[CopyPair]) -> NearCopies:
+    """Count near copies; exact ones are counted elsewhere.
+
+    Parameters
+    ----------
+    manifest
+        With the groups of the sources.
+    pairs
+        As positions in it.
+    """
+    near = [pair for pair in pairs if pair.kind is not CopyKind.EXACT]
+    ends = [(manifest.records[pair.first], manifest.records[pair.second]) for pair in near]
+    return NearCopies(
+        pairs=len(near),
+        images=len({position for pair in near for position in (pair.first, pair.second)}),
+        mirrored=sum(pair.kind is CopyKind.MIRRORED for pair in near),
+        turned=sum(pair.kind is CopyKind.ROTATED for pair in near),
+        two_labels=sum(first.label is not second.label for first, second in ends),
+        joined=sum(first.group != second.group for first, second in ends),
+    )
 
 
 def make_report(
@@ -95,6 +140,7 @@ def make_report(
     left_out: Iterable[LeftOut],
     exact_copies: int,
     two_labels: int,
+    near: NearCopies,
     unreadable: int,
     sources: Sequence[SourceName],
 ) -> MergeReport:
@@ -108,7 +154,7 @@ def make_report(
         What was done with exact copies.
     left_out
         What is no part of it.
-    exact_copies, two_labels, unreadable
+    exact_copies, two_labels, near, unreadable
         As in :class:`MergeReport`.
     sources
         What it was made of.
@@ -133,6 +179,7 @@ def make_report(
         left_out=tuple(left_out),
         exact_copies=exact_copies,
         two_labels=two_labels,
+        near_copies=near,
         unreadable=unreadable,
         datasets=tuple(sorted({row.dataset for row in manifest if row.dataset})),
         citations=tuple(SOURCES[source].citation for source in sources),
