@@ -104,6 +104,17 @@ def test_figures_are_those_of_the_record(checkout: Path) -> None:
         ]
 
 
+def test_data_commands(checkout: Path) -> None:
+    run(["data", "phantom", "--out", "images", "--images", "120", "--no-progress"], checkout)
+    (checkout / "images" / "manifest.csv").unlink()  # a reader has folders only
+    block = next(block for block in blocks("sh") if "data audit" in block)
+    for command in commands(block):
+        run([*command, "--no-progress"], checkout)
+    assert (checkout / "audit" / "index.html").is_file()
+    certificate = json.loads((checkout / "split.certificate.json").read_text(encoding="utf-8"))
+    assert certificate["near_copies"]["pairs"] > 0
+
+
 def test_training_commands(checkout: Path) -> None:
     block = next(block for block in blocks("sh") if "data phantom" in block)
     for command in commands(block):
