@@ -5,7 +5,7 @@ Owns what a pair of images means for a data set. The pairs are found in :mod:`tu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tumorscope.dataset.audit.document import Check, Pair, Verdict
 from tumorscope.dataset.audit.sides import SPLITS, sides
@@ -34,7 +34,10 @@ def described(manifest: Manifest, pairs: Sequence[CopyPair]) -> tuple[Pair, ...]
         Sorted by the two paths.
     """
     places = [sides(manifest, split) for split in SPLITS]
-    found = (_pair(manifest, places, pair) for pair in pairs)
+    named = {position for pair in pairs for position in (pair.first, pair.second)}
+    # Of a large cluster each image is in many pairs.
+    paths = {position: manifest.display_path(manifest.records[position]) for position in named}
+    found = (_pair(manifest, paths, places, pair) for pair in pairs)
     return tuple(sorted(found, key=lambda pair: (pair.first, pair.second)))
 
 
@@ -105,7 +108,9 @@ def _check(key: str, title: str, pairs: Sequence[Pair], what: tuple[str, str], *
     )
 
 
-def _pair(manifest: Manifest, places: Sequence[Sequence[str | None]], pair: CopyPair) -> Pair:
+def _pair(
+    manifest: Manifest, paths: Mapping[int, str], places: Sequence[Sequence[str | None]], pair: CopyPair
+) -> Pair:
     first, second = manifest.records[pair.first], manifest.records[pair.second]
     apart = []
     for side in places:
@@ -113,8 +118,8 @@ def _pair(manifest: Manifest, places: Sequence[Sequence[str | None]], pair: Copy
         apart.append(len(both) == 2 and None not in both)
     split, folds, parts = apart
     return Pair(
-        first=manifest.display_path(first),
-        second=manifest.display_path(second),
+        first=paths[pair.first],
+        second=paths[pair.second],
         kind=pair.kind,
         orientation=pair.orientation,
         score=round(pair.score, _SCORE_DIGITS),
