@@ -150,6 +150,7 @@ class ExplanationPart(_Part):
     deletion_auc: Figure | None = Field(description="Lower is better (Petsiuk et al., BMVC 2018).")
     insertion_auc: Figure | None = Field(description="Higher is better.")
     random_order_deletion_auc: Figure | None
+    random_order_insertion_auc: Figure | None = None
     randomised_weights_correlation: float | None = Field(
         description="Rank correlation of maps before and after the head's weights are shuffled; near 0 is sane "
         "(Adebayo et al., NeurIPS 2018)."
