@@ -38,6 +38,7 @@ def test_rates_agree_with_scikit_learn(seed: int) -> None:
         assert found[f"specificity_{key.value}"] == pytest.approx(
             reference.recall_score(~truth, ~said, **options)
         )
+        assert found[f"ppv_{key.value}"] == pytest.approx(reference.precision_score(truth, said, **options))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -61,6 +62,9 @@ def test_rates_of_a_case_done_by_hand() -> None:
     assert found["accuracy"] == pytest.approx(7 / 10)
     assert found["sensitivity_glioma"] == pytest.approx(4 / 6)
     assert found["specificity_glioma"] == pytest.approx(3 / 4)
+    assert found["ppv_glioma"] == pytest.approx(4 / 5)
+    assert found["ppv_meningioma"] == pytest.approx(3 / 5)
+    assert np.isnan(found["ppv_notumor"])
     assert found["sensitivity_notumor"] == 0.0
     assert np.isnan(found["sensitivity_pituitary"])
     assert found["specificity_pituitary"] == 1.0

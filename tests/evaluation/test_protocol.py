@@ -16,7 +16,9 @@ from tumorscope.evaluation.metrics import losses
 from tumorscope.evaluation.protocol import Protocol, external, notes, patient_wise
 
 EXPECTED = {"accuracy", "macro_f1", "balanced_accuracy", "loss", "loss_calibrated"} | {
-    f"{kind}_{key.value}" for kind in ("sensitivity", "specificity") for key in CLASS_ORDER
+    f"{kind}_{key.value}"
+    for kind in ("sensitivity", "specificity", "ppv", "auroc", "ap")
+    for key in CLASS_ORDER
 }
 
 

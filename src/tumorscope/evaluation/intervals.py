@@ -1,13 +1,15 @@
 """How far a figure can be trusted: bootstrap intervals over groups.
 
 Owns the resampling. Slices of one patient are alike, so whole groups are drawn with replacement (cluster
-bootstrap: Field and Welsh, J. R. Statist. Soc. B 69, 2007) and the interval is read off the percentiles. Each
-group is first reduced to its sums, so a resample is one row of a matrix product.
+bootstrap: Field and Welsh, J. R. Statist. Soc. B 69, 2007) and the interval is read off the percentiles. What is a sum
+over images is first reduced to the sums of each group, so a resample is one row of a matrix product; what depends on
+an order of images is weighted by how often the group of each was drawn (:mod:`tumorscope.evaluation.ranking`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,19 @@ from numpy.typing import NDArray
 from tumorscope.core.card import Figure
 from tumorscope.evaluation.metrics import rates
 from tumorscope.evaluation.predictions import PredictionTable
+from tumorscope.evaluation.ranking import ranking
 
-__all__ = ["LEVEL", "RESAMPLES", "SEED", "figures"]
+__all__ = [
+    "LEVEL",
+    "RESAMPLES",
+    "SEED",
+    "figure_of",
+    "figures",
+    "group_positions",
+    "mean_figure",
+    "rate_figures",
+    "resampled_counts",
+]
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -34,7 +47,7 @@ def figures(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> dict[str, Figure]:
-    """Every rate and mean loss with its 95 % interval.
+    """Every rate, rank statistic and mean loss with its 95 % interval.
 
     Parameters
     ----------
@@ -50,49 +63,110 @@ def figures(
     Returns
     -------
     dict
-        Figures by name; one that is undefined on this table (a class without images) is left out.
+        Figures by name: rates, then ``auroc_CLASS`` and ``ap_CLASS``, then losses. One that is undefined on this
+        table (a class without images) is left out.
     """
+    found = rate_figures(table, losses, resamples=resamples, seed=seed)
+    mean_losses = {name: found.pop(name) for name in losses if name in found}
+    return found | _rank_figures(table, resamples, seed) | mean_losses
+
+
+def rate_figures(
+    table: PredictionTable,
+    losses: Mapping[str, Floats],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> dict[str, Figure]:
+    """Like :func:`figures` without the rank statistics: what follows from the confusion matrix, and mean losses."""
     sums = _group_sums(table, losses)
     value = _figures_of(sums.sum(axis=0), tuple(losses))
-    drawn = _resampled(sums, resamples, seed)
-    spread = _figures_of(drawn, tuple(losses))
+    counts = resampled_counts(len(sums), resamples, seed)
+    spread = _figures_of(np.concatenate([drawn @ sums for drawn in counts]), tuple(losses))
+    return {
+        name: figure_of(float(figure), spread[name]) for name, figure in value.items() if not np.isnan(figure)
+    }
+
+
+def mean_figure(
+    values: NDArray[Any],
+    weights: Floats,
+    groups: NDArray[np.str_],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Figure:
+    """The weighted mean of something measured on each image, with its 95 % interval over groups.
+
+    Parameters
+    ----------
+    values, weights
+        ``[N]``; weights at least 0, not all 0.
+    groups
+        ``str [N]``.
+    """
+    position, number = group_positions(groups)
+    sums = np.stack(
+        [np.bincount(position, weights * values, number), np.bincount(position, weights, number)], axis=1
+    )
+    drawn = np.concatenate([counts @ sums for counts in resampled_counts(number, resamples, seed)])
+    missing = np.full(len(drawn), np.nan)
+    spread = np.divide(drawn[:, 0], drawn[:, 1], out=missing, where=drawn[:, 1] > 0)
+    return figure_of(float(sums[:, 0].sum() / sums[:, 1].sum()), spread)
+
+
+def figure_of(value: float, spread: Floats) -> Figure:
+    """A value with the percentiles of its resamples ``float64 [R]``; NaN ones, where it was undefined, are left out."""
+    if np.isnan(spread).all():
+        return Figure(value=value, low=value, high=value)
     tail = 50.0 * (1.0 - LEVEL)
-    found = {}
-    for name, figure in value.items():
-        if np.isnan(figure):
-            continue
-        low, high = np.nanpercentile(spread[name], [tail, 100.0 - tail])
-        # A resample may lose a class and the percentiles then miss the value: keep it inside.
-        found[name] = Figure(
-            value=float(figure), low=min(float(low), float(figure)), high=max(float(high), float(figure))
-        )
-    return found
+    low, high = np.nanpercentile(spread, [tail, 100.0 - tail])
+    # A resample may lose a class and the percentiles then miss the value: keep it inside.
+    return Figure(value=value, low=min(float(low), value), high=max(float(high), value))
 
 
-def _group_sums(table: PredictionTable, losses: Mapping[str, Floats]) -> Floats:
-    """``float64 [G, 16 + L]``: weighted confusion matrix and loss sums of each group, by name."""
-    groups, position = np.unique(table.groups, return_inverse=True)
-    weights = table.weights
-    cells = table.labels * 4 + table.logits.argmax(axis=1)
-    sums = np.empty((len(groups), 16 + len(losses)))
-    sums[:, :16] = np.bincount(position * 16 + cells, weights, minlength=16 * len(groups)).reshape(-1, 16)
-    for column, loss in enumerate(losses.values(), start=16):
-        sums[:, column] = np.bincount(position, weights * loss, minlength=len(groups))
-    return sums
+def group_positions(groups: NDArray[np.str_]) -> tuple[NDArray[np.int64], int]:
+    """``int64 [N]`` numbers of the groups in sorted order, and how many there are."""
+    names, position = np.unique(groups, return_inverse=True)
+    return np.asarray(position, dtype=np.int64), len(names)
 
 
-def _resampled(sums: Floats, resamples: int, seed: int) -> Floats:
-    """``float64 [R, 16 + L]``: the sums over groups drawn with replacement."""
+def resampled_counts(groups: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each group is in each resample: parts ``float64 [r, G]`` whose rows are ``resamples`` together.
+
+    The same numbers give the same draws, so figures of the same groups are resampled alike.
+    """
     rng = np.random.Generator(np.random.Philox(seed))
-    groups = len(sums)
     at_once = max(1, _CHUNK // groups)
-    parts = []
     for first in range(0, resamples, at_once):
         rows = min(at_once, resamples - first)
         drawn = rng.integers(0, groups, (rows, groups)) + groups * np.arange(rows)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups)
-        parts.append(counts.astype(np.float64) @ sums)
-    return np.concatenate(parts)
+        yield counts.astype(np.float64)
+
+
+def _rank_figures(table: PredictionTable, resamples: int, seed: int) -> dict[str, Figure]:
+    position, groups = group_positions(table.groups)
+    found = ranking(table.labels, table.logits, table.weights)
+    if not found.values:
+        return {}
+    parts = [found.resampled(counts, position) for counts in resampled_counts(groups, resamples, seed)]
+    return {
+        name: figure_of(value, np.concatenate([part[name] for part in parts]))
+        for name, value in found.values.items()
+    }
+
+
+def _group_sums(table: PredictionTable, losses: Mapping[str, Floats]) -> Floats:
+    """``float64 [G, 16 + L]``: weighted confusion matrix and loss sums of each group, by name."""
+    position, groups = group_positions(table.groups)
+    weights = table.weights
+    cells = table.labels * 4 + table.logits.argmax(axis=1)
+    sums = np.empty((groups, 16 + len(losses)))
+    sums[:, :16] = np.bincount(position * 16 + cells, weights, minlength=16 * groups).reshape(-1, 16)
+    for column, loss in enumerate(losses.values(), start=16):
+        sums[:, column] = np.bincount(position, weights * loss, minlength=groups)
+    return sums
 
 
 def _figures_of(sums: Floats, losses: tuple[str, ...]) -> dict[str, Floats]:

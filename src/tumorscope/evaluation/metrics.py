@@ -79,7 +79,8 @@ def rates(matrix: Floats) -> dict[str, Floats]:
     -------
     dict
         ``float64 [...]`` by name: ``accuracy``, ``macro_f1``, ``balanced_accuracy``, and for each class
-        ``sensitivity_CLASS`` (recall) and ``specificity_CLASS``. NaN where undefined.
+        ``sensitivity_CLASS`` (recall), ``specificity_CLASS`` and ``ppv_CLASS`` (positive predictive value, precision:
+        of the answers CLASS the share that is right, at this table's mix of classes). NaN where undefined.
     """
     hits = np.diagonal(matrix, axis1=-2, axis2=-1)
     truth, said = matrix.sum(axis=-1), matrix.sum(axis=-2)
@@ -89,6 +90,7 @@ def rates(matrix: Floats) -> dict[str, Floats]:
     f1 = np.where(truth > 0, _ratio(2.0 * hits, said + truth), np.nan)
     others = total[..., None] - truth
     specificity = _ratio(others - (said - hits), others)
+    ppv = _ratio(hits, said)
     named = {
         "accuracy": _ratio(hits.sum(axis=-1), total),
         "macro_f1": _mean_present(f1),
@@ -97,6 +99,7 @@ def rates(matrix: Floats) -> dict[str, Floats]:
     for k, key in enumerate(CLASS_ORDER):
         named[f"sensitivity_{key.value}"] = sensitivity[..., k]
         named[f"specificity_{key.value}"] = specificity[..., k]
+        named[f"ppv_{key.value}"] = ppv[..., k]
     return named
 
 
