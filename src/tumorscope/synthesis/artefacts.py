@@ -165,7 +165,7 @@ def gibbs_ringing(image: Image, strength: float, rng: np.random.Generator) -> Im
 def spikes(image: Image, strength: float, rng: np.random.Generator) -> Image:
     """Sparks in the room or the gradients hit single points of k-space: stripes over everything (herringbone).
 
-    Two points are made bright, each of them a plane wave in the image (Heiland, AJNR 29, 2008; TorchIO
+    Two points are made bright, each of them a plane wave in the image (Heiland, Clin. Neuroradiol. 18, 2008; TorchIO
     ``RandomSpike``).
 
     Parameters
