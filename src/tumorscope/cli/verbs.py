@@ -21,6 +21,7 @@ __all__ = ["VERBS", "call"]
 
 VERBS = {
     "predict": "Say what slices, volumes, folders or archives show.",
+    "explain": "Draw where in a slice the evidence for an answer lies.",
     "info": "Print the model card of a bundle.",
     "train": "Train a classifier and export it as one bundle.",
     "export": "Write the bundle of a finished run.",

@@ -20,14 +20,26 @@ from tumorscope.core.slice import Slice
 from tumorscope.explanation.heatmap import evidence_for, strength
 from tumorscope.preprocess import find_head
 
-__all__ = ["COLOURS", "overlay", "overlay_png"]
+__all__ = [
+    "COLOURS",
+    "INK",
+    "MARGIN",
+    "PAPER",
+    "Font",
+    "as_png",
+    "blended",
+    "grayscale",
+    "overlay",
+    "overlay_png",
+    "with_legend",
+]
 
 _STOPS = np.array([(48, 18, 110), (136, 34, 138), (212, 74, 92), (248, 148, 48), (252, 240, 110)])
 _MOST_OPAQUE = 0.65
 _LEAST_WIDTH = 320
-_MARGIN = 8
+MARGIN = 8
 _BAR_HEIGHT = 10
-_INK, _PAPER = 235, 24
+INK, PAPER = 235, 24
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -68,25 +80,30 @@ def overlay(image: Slice, prediction: Prediction, diagnosis: Diagnosis | None = 
     """
     shown = diagnosis or prediction.diagnosis
     scaled, peak = strength(evidence_for(prediction, shown))
-    picture = Image.fromarray(_blend(_gray(image), scaled))
+    picture = Image.fromarray(blended(grayscale(image), scaled))
     probability = float(prediction.probabilities[shown.position])
     title = f"{prediction.verdict}: evidence for {shown.label} (probability {probability:.2f})"
-    return _with_legend(picture, title, f"{peak:.3g}" if peak else "none", prediction.model)
+    return with_legend(picture, title, f"{peak:.3g}" if peak else "none", prediction.model)
 
 
 def overlay_png(image: Slice, prediction: Prediction, diagnosis: Diagnosis | None = None) -> bytes:
     """Encode :func:`overlay` as PNG, with the notice in its text as well."""
+    return as_png(overlay(image, prediction, diagnosis))
+
+
+def as_png(picture: Image.Image) -> bytes:
+    """Encode a picture, with the notice in its text and nothing else."""
     from PIL.PngImagePlugin import PngInfo
 
     text = PngInfo()
     text.add_text("Software", "tumorscope")
     text.add_text("Disclaimer", NOTICE)
     stream = BytesIO()
-    overlay(image, prediction, diagnosis).save(stream, "PNG", pnginfo=text, compress_level=4)
+    picture.save(stream, "PNG", pnginfo=text, compress_level=4)
     return stream.getvalue()
 
 
-def _gray(image: Slice) -> NDArray[np.uint8]:
+def grayscale(image: Slice) -> NDArray[np.uint8]:
     """8-bit pixels as they are; others from the darkest value to the bright end of the head's own range."""
     pixels: NDArray[Any] = image.pixels
     if pixels.dtype == np.uint8:
@@ -96,38 +113,40 @@ def _gray(image: Slice) -> NDArray[np.uint8]:
     return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
 
 
-def _blend(gray: NDArray[np.uint8], scaled: NDArray[np.float32]) -> NDArray[np.uint8]:
+def blended(gray: NDArray[np.uint8], scaled: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Lay the colours of a strength in [0, 1] over gray: ``uint8 [H, W, 3]``."""
     colour = COLOURS[np.rint(scaled * 255).astype(np.uint8)].astype(np.float32)
     alpha = (_MOST_OPAQUE * scaled)[..., np.newaxis]
     mixed = gray[..., np.newaxis].astype(np.float32) * (1 - alpha) + colour * alpha
-    blended: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
-    return blended
+    result: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
+    return result
 
 
-def _with_legend(picture: Image.Image, title: str, peak: str, model: str) -> Image.Image:
+def with_legend(picture: Image.Image, title: str, peak: str, model: str) -> Image.Image:
+    """Put a title, the colour bar from 0 to ``peak``, the notice and the model below a picture."""
     width = max(picture.width, _LEAST_WIDTH)
     font: Font = ImageFont.load_default(max(11, width // 45))
     line = int(font.getbbox("Ag")[3]) + 4
-    room = width - 2 * _MARGIN
+    room = width - 2 * MARGIN
     above = _wrapped(title, font, room)
     below = [*_wrapped(NOTICE, font, room), *_wrapped(f"model {model}", font, room)]
-    height = (len(above) + len(below) + 1) * line + _BAR_HEIGHT + 3 * _MARGIN
-    canvas = Image.new("RGB", (width, picture.height + height), (_PAPER,) * 3)
+    height = (len(above) + len(below) + 1) * line + _BAR_HEIGHT + 3 * MARGIN
+    canvas = Image.new("RGB", (width, picture.height + height), (PAPER,) * 3)
     canvas.paste(picture, (0, 0))
     draw = ImageDraw.Draw(canvas)
-    y = _write(draw, above, picture.height + _MARGIN, font, line)
+    y = _write(draw, above, picture.height + MARGIN, font, line)
     bar = Image.fromarray(np.ascontiguousarray(COLOURS[np.newaxis])).resize((room, _BAR_HEIGHT))
-    canvas.paste(bar, (_MARGIN, y))
+    canvas.paste(bar, (MARGIN, y))
     y += _BAR_HEIGHT + 2
     _write(draw, ["0"], y, font, line)
-    draw.text((width - _MARGIN - font.getlength(peak), y), peak, fill=(_INK,) * 3, font=font)
+    draw.text((width - MARGIN - font.getlength(peak), y), peak, fill=(INK,) * 3, font=font)
     _write(draw, below, y + line + 2, font, line)
     return canvas
 
 
 def _write(draw: ImageDraw.ImageDraw, lines: list[str], y: int, font: Font, line: int) -> int:
     for text in lines:
-        draw.text((_MARGIN, y), text, fill=(_INK,) * 3, font=font)
+        draw.text((MARGIN, y), text, fill=(INK,) * 3, font=font)
         y += line
     return y
 
