@@ -13,7 +13,7 @@ from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.evaluation.calibration import cross_fitted_temperatures
 from tumorscope.evaluation.document import document
 from tumorscope.evaluation.metrics import losses
-from tumorscope.evaluation.protocol import Protocol, external, notes, patient_wise
+from tumorscope.evaluation.protocol import Protocol, measure, notes, patient_wise
 
 EXPECTED = {"accuracy", "macro_f1", "balanced_accuracy", "loss", "loss_calibrated"} | {
     f"{kind}_{key.value}"
@@ -100,12 +100,12 @@ def test_what_does_not_leak_says_so() -> None:
     assert found["leaks"] == {}
     assert found["notes"][0] == "Read this first."
     assert not any("leak" in note for note in found["notes"])
-    assert external(made_table(4), "x", temperature=1.0).leaks is None
+    assert measure(made_table(4), Protocol.EXTERNAL, "x", temperature=1.0).leaks is None
 
 
 def test_external_uses_the_temperature_of_the_bundle() -> None:
     table = replace(made_table(5), folds=None)
-    measured = external(table, "x", temperature=2.0)
+    measured = measure(table, Protocol.EXTERNAL, "x", temperature=2.0)
     assert measured.protocol == "external"
     expected = np.average(losses(table.logits, table.labels, 2.0), weights=table.weights)
     assert measured.figures["loss_calibrated"].value == pytest.approx(expected)
@@ -113,7 +113,7 @@ def test_external_uses_the_temperature_of_the_bundle() -> None:
 
 def test_a_reader_is_told_of_few_groups_absent_classes_and_clusters() -> None:
     table = made_table(6, groups=10)
-    measured = external(table, "x", temperature=1.0)
+    measured = measure(table, Protocol.EXTERNAL, "x", temperature=1.0)
     told = notes(measured, {"glioma": 3, "meningioma": 0, "notumor": 1, "pituitary": 1})
     assert any("Only 10 groups" in note for note in told)
     assert any("No images of meningioma" in note for note in told)

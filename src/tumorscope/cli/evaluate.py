@@ -1,7 +1,6 @@
 """``tumorscope evaluate``: what a run or a bundle is worth.
 
-Owns the options, and how an evaluation looks on a terminal. The figures come from ``evaluation``, a bundle's
-answers from ``inference``.
+Owns the options. The figures come from ``evaluation``, a bundle's answers from ``inference``.
 """
 
 from __future__ import annotations
@@ -10,17 +9,19 @@ import json
 import shlex
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    import numpy as np
+    from numpy.typing import NDArray
 
     from tumorscope.core.card import Measured
     from tumorscope.core.errors import TumorscopeError
-    from tumorscope.evaluation.predictions import PredictionTable
-    from tumorscope.evaluation.scoring import ImagesToTest, Scored
+    from tumorscope.dataset.manifest import Manifest
+    from tumorscope.evaluation.scoring import Scored
+    from tumorscope.inference.classifier import Classifier
 
     Failures = tuple[tuple[str, TumorscopeError], ...]
 
@@ -37,6 +38,8 @@ class Format(StrEnum):
 class ProtocolName(StrEnum):
     """The protocols offered, spelled here so that ``--help`` need not import NumPy."""
 
+    OFFICIAL = "official"
+    LEAK_FREE = "leak-free"
     PATIENT_WISE = "patient-wise"
     EXTERNAL = "external"
 
@@ -47,7 +50,9 @@ def evaluate(
         ProtocolName,
         typer.Option(
             "--protocol",
-            help="patient-wise: out-of-fold answers of a RUN. external: a BUNDLE on images it has not seen.",
+            help="patient-wise: out-of-fold answers of a RUN. external: a BUNDLE on images it has not seen. "
+            "official: a BUNDLE on the data set's own test images. leak-free: on those of them without a copy or a "
+            "patient elsewhere.",
         ),
     ],
     model: Annotated[
@@ -58,7 +63,8 @@ def evaluate(
         Path | None,
         typer.Option(
             "--data",
-            help="external: a manifest (only its part 'test' where it has parts), or a folder per class.",
+            help="All but patient-wise: a manifest (external: only its part 'test' where it has parts), or a folder "
+            "per class.",
         ),
     ] = None,
     out: Annotated[
@@ -72,7 +78,9 @@ def evaluate(
         typer.Option("--allow-leaks", help="Measure a split that leaks all the same; the result says so."),
     ] = False,
     form: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="external: images at once.")] = 32,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="All but patient-wise: images at once.")
+    ] = 32,
     progress: Annotated[bool, typer.Option(help="Draw a progress bar.")] = True,
 ) -> None:
     """Measure a model: accuracy, loss, F1, sensitivity and confusion, with 95 % intervals over patients.
@@ -81,7 +89,10 @@ def evaluate(
     Examples:
       tumorscope evaluate --model runs/first --protocol patient-wise
       tumorscope evaluate --model bundle.onnx --protocol external --data images/ --out evaluation.json
+      tumorscope evaluate --model bundle.onnx --protocol official --data brain-tumor-mri/
     """  # noqa: D301 - the help needs the character itself, not two of them
+    from tumorscope.cli.evaluation_tables import show
+
     command = _command(protocol, model, data, allow_leaks=allow_leaks)
     failures: Failures = ()
     further: tuple[str, ...] = ()
@@ -94,16 +105,28 @@ def evaluate(
         run = _run_folder(model, data)
         table, name = read_predictions(run), run.name
         further = synthetic_notes(sources_of_run(run))
-        measured = patient_wise(table, command, allow_leaks=allow_leaks)
+        measured, by_class = patient_wise(table, command, allow_leaks=allow_leaks), _count(table.labels)
     else:
-        from tumorscope.evaluation.protocol import external
+        from tumorscope.evaluation.protocol import Protocol, measure, not_estimable
+        from tumorscope.evaluation.selection import images_to_test
         from tumorscope.evaluation.synthetic import synthetic_notes
 
-        answers = _answers(model, data, batch_size=batch_size, progress=progress, allow_leaks=allow_leaks)
-        table, failures, name = answers.scored.table, answers.scored.failures, answers.name
-        further = (*synthetic_notes(row.source for row in answers.images.manifest), *answers.images.notes)
-        measured = external(table, command, temperature=answers.temperature, leaks=answers.images.leaks)
-    result = _document(measured, table, name, failures, further)
+        chosen = Protocol(protocol.value)
+        classifier = _bundle(model, data, protocol)
+        card, name = classifier.card, classifier.facts.label
+        images = images_to_test(_manifest(data), chosen, allow_leaks=allow_leaks)
+        further = (*synthetic_notes(row.source for row in images.manifest), *images.notes)
+        if images.estimable:
+            scored = _scored(classifier, images.manifest, batch_size=batch_size, progress=progress)
+            table, failures = scored.table, scored.failures
+            measured = measure(table, chosen, command, temperature=card.temperature, leaks=images.leaks)
+            by_class = _count(table.labels)
+        else:
+            measured, by_class = (
+                not_estimable(images.manifest, chosen, command),
+                _count(images.manifest.labels()),
+            )
+    result = _document(measured, by_class, name, failures, further)
     text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
     if target is not None:
         from tumorscope.core.files import atomic_write
@@ -113,7 +136,7 @@ def evaluate(
     if form is Format.JSON:
         typer.echo(text, nl=False)
     else:
-        _show(result)
+        show(result)
     for failure in result["failures"]:
         typer.echo(f"not answered: {failure['path']}: {failure['error']['message']}", err=True)
     if result["failures"]:
@@ -163,128 +186,54 @@ def _run_folder(model: Path | None, data: Path | None) -> Path:
     return model
 
 
-class _Answers(NamedTuple):
-    """A bundle's answers to labelled images, the images, the bundle's name and temperature."""
-
-    scored: Scored
-    images: ImagesToTest
-    name: str
-    temperature: float
-
-
-def _answers(
-    model: Path | None, data: Path | None, *, batch_size: int, progress: bool, allow_leaks: bool
-) -> _Answers:
-    from tumorscope.cli.progress import counter
-    from tumorscope.core.errors import InvalidConfiguration
+def _manifest(data: Path | None) -> Manifest:
     from tumorscope.dataset.manifest_file import read_manifest
-    from tumorscope.evaluation.scoring import images_to_test, refuse_trained_on, score
+
+    return read_manifest(data or "")
+
+
+def _bundle(model: Path | None, data: Path | None, protocol: ProtocolName) -> Classifier:
+    """The bundle to test, after what can be wrong in the command."""
+    from tumorscope.core.errors import InvalidConfiguration
     from tumorscope.inference.classifier import load
 
     if data is None:
-        raise InvalidConfiguration("the protocol external needs labelled images: --data MANIFEST or FOLDER")
+        raise InvalidConfiguration(
+            f"the protocol {protocol.value} needs labelled images: --data MANIFEST or FOLDER"
+        )
     if model is not None and model.is_dir():
         raise InvalidConfiguration(
-            f"{model} is a folder; the protocol external tests one bundle: give its .onnx file as --model"
+            f"{model} is a folder; the protocol {protocol.value} tests one bundle: give its .onnx file as --model"
         )
-    classifier = load(model)
-    card, name = classifier.card, classifier.facts.label
-    images = images_to_test(read_manifest(data), allow_leaks=allow_leaks)
-    refuse_trained_on(images.manifest, card.data.image_sha256_prefixes, name)
+    return load(model)
+
+
+def _scored(classifier: Classifier, manifest: Manifest, *, batch_size: int, progress: bool) -> Scored:
+    """The bundle's answers to images that it was not made from."""
+    from tumorscope.cli.progress import counter
+    from tumorscope.evaluation.scoring import refuse_trained_on, score
+
+    refuse_trained_on(manifest, classifier.card.data.image_sha256_prefixes, classifier.facts.label)
     with counter("images", show=progress) as count:
-        scored = score(
-            images.manifest,
-            card.input_size,
+        return score(
+            manifest,
+            classifier.card.input_size,
             lambda batch: classifier.session.run(batch, ("logits",))[0],
             batch_size=batch_size,
             progress=count,
         )
-    return _Answers(scored, images, name, card.temperature)
+
+
+def _count(labels: NDArray[np.int64]) -> dict[str, int]:
+    from tumorscope.core.labels import CLASS_ORDER
+
+    return {key.value: int((labels == key.position).sum()) for key in CLASS_ORDER}
 
 
 def _document(
-    measured: Measured, table: PredictionTable, name: str, failures: Failures, further: tuple[str, ...]
+    measured: Measured, by_class: dict[str, int], name: str, failures: Failures, further: tuple[str, ...]
 ) -> dict[str, Any]:
-    from tumorscope.core.labels import CLASS_ORDER
     from tumorscope.evaluation.document import document
 
-    by_class = {key.value: int((table.labels == key.position).sum()) for key in CLASS_ORDER}
     told = tuple((path, error.code, str(error)) for path, error in failures)
     return document(measured, model=name, images_by_class=by_class, failures=told, further_notes=further)
-
-
-def _show(result: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    # Names of models and paths are text, not markup.
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
-    console.print(f"{result['model']}, protocol {result['protocol']}", style="bold")
-    console.print(result["protocol_meaning"])
-    console.print(
-        f"{result['images']:,} images of {result['slices']:,} slices (copies count once) in "
-        f"{result['groups']:,} groups, {result['patients']:,} of them real patients"
-    )
-    console.print(_figure_table(result))
-    console.print(_class_table(result))
-    console.print(_confusion_table(result))
-    for note in result["notes"]:
-        console.print(f"Note: {note}")
-    console.print(f"Again: {result['command']}", soft_wrap=True)
-    console.print(result["notice"], style="italic")
-
-
-def _titled(result: dict[str, Any]) -> str:
-    """The protocol, and the leak beside it: no figure is seen without."""
-    return str(result["protocol"]) + (", leaky split" if result["leaks"] else "")
-
-
-def _interval(figure: dict[str, float]) -> tuple[str, str]:
-    return f"{figure['value']:.3f}", f"{figure['low']:.3f} to {figure['high']:.3f}"
-
-
-def _figure_table(result: dict[str, Any]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"Figures, {_titled(result)}", title_justify="left")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval", justify="right")
-    titles = {
-        "accuracy": "accuracy",
-        "macro_f1": "macro-F1",
-        "balanced_accuracy": "balanced accuracy",
-        "loss": "loss (nats, raw logits)",
-        "loss_calibrated": "loss (nats, calibrated)",
-    }
-    for name, title in titles.items():
-        if name in result["figures"]:
-            table.add_row(title, *_interval(result["figures"][name]))
-    return table
-
-
-def _class_table(result: dict[str, Any]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"By class, {_titled(result)}", title_justify="left")
-    table.add_column("class")
-    table.add_column("images", justify="right")
-    for title in ("sensitivity (95 %)", "specificity (95 %)"):
-        table.add_column(title, justify="right")
-    for key in result["class_order"]:
-        figures = [result["figures"].get(f"{kind}_{key}") for kind in ("sensitivity", "specificity")]
-        cells = ["{} ({})".format(*_interval(figure)) if figure else "-" for figure in figures]
-        table.add_row(key, f"{result['images_by_class'][key]:,}", *cells)
-    return table
-
-
-def _confusion_table(result: dict[str, Any]) -> Table:
-    from rich.table import Table
-
-    title = f"Confusion in slices, {_titled(result)} (rows: truth; a copy counts as part of a slice)"
-    table = Table(title=title, title_justify="left")
-    table.add_column("truth \\ answer")
-    for key in result["class_order"]:
-        table.add_column(key, justify="right")
-    for key, row in zip(result["class_order"], result["confusion"], strict=True):
-        table.add_row(key, *(f"{cell:g}" if cell == int(cell) else f"{cell:.1f}" for cell in row))
-    return table

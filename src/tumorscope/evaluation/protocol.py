@@ -15,12 +15,13 @@ from tumorscope.core.card import Measured
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.dataset.groups import Key
 from tumorscope.dataset.leaks import count_leaks, describe_leaks, find_shared, refuse_leaks
+from tumorscope.dataset.manifest import Manifest
 from tumorscope.evaluation.calibration import cross_fitted_temperatures
 from tumorscope.evaluation.intervals import figures
 from tumorscope.evaluation.metrics import confusion, losses
 from tumorscope.evaluation.predictions import PredictionTable
 
-__all__ = ["FEW_GROUPS", "Protocol", "external", "measure", "notes", "patient_wise"]
+__all__ = ["FEW_GROUPS", "Protocol", "measure", "not_estimable", "notes", "patient_wise"]
 
 FEW_GROUPS = 30
 
@@ -28,6 +29,8 @@ FEW_GROUPS = 30
 class Protocol(StrEnum):
     """What stood between training and test."""
 
+    OFFICIAL = "official"
+    LEAK_FREE = "leak-free"
     PATIENT_WISE = "patient-wise"
     EXTERNAL = "external"
 
@@ -38,6 +41,13 @@ class Protocol(StrEnum):
 
 
 _MEANINGS = {
+    Protocol.OFFICIAL: (
+        "The data set's own split, as published: figures compare with the literature, and say nothing about new "
+        "patients where it leaks."
+    ),
+    Protocol.LEAK_FREE: (
+        "The official test images that share no patient, copy or group with an image to learn from."
+    ),
     Protocol.PATIENT_WISE: (
         "Cross-fitted: every image was answered by a model that saw no image of its patient or copy cluster."
     ),
@@ -82,24 +92,20 @@ def patient_wise(table: PredictionTable, command: str, *, allow_leaks: bool = Fa
     return measure(table, Protocol.PATIENT_WISE, command, temperature=temperatures, leaks=leaks)
 
 
-def external(
-    table: PredictionTable, command: str, *, temperature: float, leaks: Mapping[str, int] | None = None
-) -> Measured:
-    """Evaluate answers on images the model has not seen.
-
-    Parameters
-    ----------
-    table
-        The answers; that the images are new to the model is for the caller to check
-        (:func:`~tumorscope.evaluation.scoring.refuse_trained_on`).
-    command
-        The command line that makes the same figures again.
-    temperature
-        The bundle's own, for ``loss_calibrated``.
-    leaks
-        How many keys of each kind the images share with those to learn from; ``None`` where that was not looked at.
-    """
-    return measure(table, Protocol.EXTERNAL, command, temperature=temperature, leaks=leaks)
+def not_estimable(manifest: Manifest, protocol: Protocol, command: str) -> Measured:
+    """The counts of images that are too few for figures: none is given."""
+    groups = {row.group for row in manifest}
+    return Measured(
+        protocol=protocol.value,
+        images=len(manifest),
+        slices=len({row.slice_id for row in manifest}),
+        groups=len(groups),
+        patients=len({row.group for row in manifest if row.has_real_patient}),
+        figures={},
+        confusion=(),
+        command=command,
+        leaks={},
+    )
 
 
 def measure(

@@ -6,7 +6,6 @@ the caller hands in the function that answers.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.errors import InvalidManifest, TrainedOnError, TumorscopeError
-from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.dataset.certificate import FEWEST_GROUPS
-from tumorscope.dataset.leaks import count_leaks, find_leaks, part_sides, refuse_leaks
 from tumorscope.dataset.load import load_input
-from tumorscope.dataset.manifest import ImageRecord, Manifest, Part
+from tumorscope.dataset.manifest import ImageRecord, Manifest
 from tumorscope.evaluation.predictions import PredictionTable, tabulate
 
-__all__ = ["PREFIX", "ImagesToTest", "Scored", "images_to_test", "refuse_trained_on", "score"]
+__all__ = ["PREFIX", "Scored", "refuse_trained_on", "score"]
 
 PREFIX = 8
 """Hex digits of an image's SHA-256 that a bundle's card keeps."""
@@ -39,66 +35,6 @@ class Scored:
 
     table: PredictionTable
     failures: tuple[tuple[str, TumorscopeError], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ImagesToTest:
-    """The images of a manifest that may be tested on.
-
-    Parameters
-    ----------
-    manifest
-        The rows of the part ``test``, or all where the manifest has no parts.
-    notes
-        What a reader must know of the choice.
-    leaks
-        How many keys of each kind they share with the rows of the part ``train``; ``None`` where there are no parts.
-    """
-
-    manifest: Manifest
-    notes: tuple[str, ...]
-    leaks: dict[str, int] | None
-
-
-def images_to_test(manifest: Manifest, *, allow_leaks: bool = False) -> ImagesToTest:
-    """Choose the rows to test on.
-
-    Parameters
-    ----------
-    manifest
-        The labelled images, with or without parts.
-    allow_leaks
-        Whether the parts may leak.
-
-    Raises
-    ------
-    InvalidManifest
-        If the manifest has parts and none of its rows is of the part ``test``.
-    LeakySplit
-        If a key lies in both parts, train and test, and leaks are not allowed.
-    """
-    if all(row.part is None for row in manifest):
-        return ImagesToTest(manifest, (), None)
-    rows = [position for position, row in enumerate(manifest) if row.part is Part.TEST]
-    if not rows:
-        raise InvalidManifest(
-            f"none of the {len(manifest)} rows is of the part test; hold some out with 'tumorscope data split', or "
-            "empty the column part to test on all"
-        )
-    leaks = count_leaks(find_leaks(manifest, part_sides(manifest)))
-    if not allow_leaks:
-        refuse_leaks(leaks, "parts, train and test", "--hold-out FRACTION")
-    test = manifest.subset(rows)
-    left_out = len(manifest) - len(rows)
-    notes = [f"Only the {len(rows):,} images of the part test were used; {left_out:,} others were left out."]
-    groups = Counter(label for label, _ in {(row.label, row.group) for row in test})
-    few = [label.value for label in CLASS_ORDER if groups[label] < FEWEST_GROUPS]
-    if few:
-        notes.append(
-            f"The part test has fewer than {FEWEST_GROUPS} groups of {', '.join(few)}: no figure on it is an "
-            "estimate for new patients."
-        )
-    return ImagesToTest(test, tuple(notes), leaks)
 
 
 def refuse_trained_on(manifest: Manifest, prefixes: Collection[str], model: str) -> None:
