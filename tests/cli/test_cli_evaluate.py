@@ -334,3 +334,38 @@ def test_the_command_line_ends_as_it_should(
     assert "'patient-wise', 'external'" in capsys.readouterr().err
     assert run(["evaluate", "--help"]) == 0
     assert "tumorscope evaluate --model runs/first --protocol patient-wise" in capsys.readouterr().out
+
+
+class TestOfficialSplit:
+    @pytest.fixture
+    def published(self, images: Path) -> Path:
+        """The twelve images, two of each class for Training and one for Testing; one group lies in both."""
+        lines = ["path,label,group,official_split"]
+        for key in CLASS_ORDER:
+            lines += [
+                f"{key.value}/{n}.png,{key.value},{'shared' if n and key.value == 'glioma' else f'{key.value}-{n}'},"
+                f"{'Testing' if n == 2 else 'Training'}"
+                for n in range(3)
+            ]
+        (images / "manifest.csv").write_text("\n".join(lines) + "\n")
+        return images / "manifest.csv"
+
+    def test_the_published_split_is_measured_with_its_leak(self, bundle_path: Path, published: Path) -> None:
+        result = _run(
+            "--model", bundle_path, "--protocol", "official", "--data", published, "--format", "json"
+        )
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        assert (found["protocol"], found["images"], found["leaks"]) == ("official", 4, {"group": 1})
+        assert any("leaks" in note for note in found["notes"])
+        assert "accuracy" in found["figures"]
+
+    def test_too_few_leak_free_images_give_counts_and_no_figure(
+        self, bundle_path: Path, published: Path
+    ) -> None:
+        arguments = ("--model", bundle_path, "--protocol", "leak-free", "--data", published)
+        result = _run(*arguments)
+        assert result.exit_code == 0, result.output
+        assert "not estimable: glioma 0, meningioma 1, notumor 1, pituitary 1" in result.stdout
+        found = json.loads(_run(*arguments, "--format", "json").stdout)
+        assert (found["figures"], found["confusion"], found["images"]) == ({}, [], 3)
