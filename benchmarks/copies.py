@@ -39,6 +39,8 @@ from timing import machine
 from tumorscope.dataset.copies import candidates as proposing
 from tumorscope.dataset.copies import search
 from tumorscope.dataset.copies.descriptor import fit_embedding, normalised
+from tumorscope.dataset.copies.fitting import fit_pairs
+from tumorscope.dataset.copies.following import following
 from tumorscope.dataset.copies.neighbours import Neighbours
 from tumorscope.dataset.copies.orientation import ORIENTATIONS, turn
 from tumorscope.dataset.copies.pair import CopyPair, Orientation
@@ -54,6 +56,7 @@ MADE_COPIES = 0.25  # share of the made thumbnails that are copies of others
 CHUNK = 5000
 
 Thumbnails = NDArray[np.uint8]
+Pictures = NDArray[np.floating[Any]]
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
@@ -380,21 +383,22 @@ def make_thumbnails(sources: Thumbnails, count: int, path: Path, seed: int) -> N
         ends = random.integers(0, len(sources), (2, size))
         parts = [_bent(_laid(sources[one], random), random) for one in ends]
         share = random.uniform(0.25, 0.75, (size, 1, 1, 1)).astype(np.float32)
-        mixed = parts[0] * share + parts[1] * (1 - share)
+        mixed: Pictures = parts[0] * share + parts[1] * (1 - share)
         copied = np.flatnonzero(random.random(size) < MADE_COPIES)
         copied = copied[copied > 0]
         original = mixed[copied - 1]
-        gamma = np.exp2(random.uniform(-0.4, 0.4, (len(copied), 1, 1, 1))).astype(np.float32)
-        copies = _cut((original / 255) ** gamma * 255, random)
+        gamma: Pictures = np.exp2(random.uniform(-0.4, 0.4, (len(copied), 1, 1, 1))).astype(np.float32)
+        toned: Pictures = (original / 255) ** gamma * 255
+        copies = _cut(toned, random)
         mirrored = random.random(len(copied)) < 0.5
         copies[mirrored] = copies[mirrored][..., ::-1]
         mixed[copied] = copies
-        mixed += random.normal(0, 2, mixed.shape).astype(np.float32)
-        made[at : at + size] = np.clip(mixed, 0, 255).astype(np.uint8)
+        noisy: Pictures = mixed + random.standard_normal(mixed.shape, dtype=np.float32) * 2
+        made[at : at + size] = np.clip(noisy, 0, 255).astype(np.uint8)
     made.flush()
 
 
-def _laid(pictures: Thumbnails, random: np.random.Generator) -> NDArray[np.float32]:
+def _laid(pictures: Thumbnails, random: np.random.Generator) -> Pictures:
     which = random.integers(0, len(ORIENTATIONS), len(pictures))
     result = pictures.astype(np.float32)
     for number, orientation in enumerate(ORIENTATIONS):
@@ -402,12 +406,12 @@ def _laid(pictures: Thumbnails, random: np.random.Generator) -> NDArray[np.float
     return result
 
 
-def _bent(pictures: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+def _bent(pictures: Pictures, random: np.random.Generator) -> Pictures:
     """Each axis stretched unevenly: a few sine waves of up to a tenth of the side."""
     return _resampled(pictures, *(_waves(len(pictures), random) for _ in range(2)))
 
 
-def _waves(count: int, random: np.random.Generator) -> NDArray[np.float32]:
+def _waves(count: int, random: np.random.Generator) -> Pictures:
     along = np.linspace(-1, 1, 32, dtype=np.float32)
     at = np.tile(along, (count, 1))
     for waves in (1, 2, 3):
@@ -417,7 +421,7 @@ def _waves(count: int, random: np.random.Generator) -> NDArray[np.float32]:
     return at
 
 
-def _cut(pictures: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+def _cut(pictures: Pictures, random: np.random.Generator) -> Pictures:
     """Up to 3 % off each side."""
     along = np.linspace(0, 1, 32, dtype=np.float32)
     ends = random.uniform(0, 0.06, (2, 2, len(pictures), 1)).astype(np.float32)
@@ -425,16 +429,13 @@ def _cut(pictures: NDArray[np.float32], random: np.random.Generator) -> NDArray[
     return _resampled(pictures, maps[0], maps[1])
 
 
-def _resampled(
-    pictures: NDArray[np.float32], rows: NDArray[np.float32], columns: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    def matrices(at: NDArray[np.float32]) -> NDArray[np.float32]:
-        pixel = np.clip((at + 1) * 15.5, 0, 31)[:, :, None]
-        return np.maximum(np.float32(1) - np.abs(pixel - np.arange(32, dtype=np.float32)), 0)
+def _resampled(pictures: Pictures, rows: Pictures, columns: Pictures) -> Pictures:
+    def matrices(at: Pictures) -> Pictures:
+        pixel = np.clip((at + 1) * np.float32(15.5), 0, 31)[:, :, None]
+        weights: Pictures = np.maximum(np.float32(1) - np.abs(pixel - np.arange(32, dtype=np.float32)), 0)
+        return weights
 
-    result: NDArray[np.float32] = (
-        matrices(rows)[:, None] @ pictures @ matrices(columns)[:, None].transpose(0, 1, 3, 2)
-    )
+    result: Pictures = matrices(rows)[:, None] @ pictures @ matrices(columns)[:, None].transpose(0, 1, 3, 2)
     return result
 
 
@@ -463,9 +464,9 @@ def _timed(thumbnails: Thumbnails) -> dict[str, float]:
     replaced: dict[tuple[object, str], Any] = {
         (index, "__init__"): watched("index, s", index.__init__),
         (index, "nearest"): watched("neighbours, s", index.nearest),
-        (proposing, "fit_embedding"): watched("embedding, s", proposing.fit_embedding),
-        (search, "_keep"): watched("fits, s", search._keep),
-        (search, "_following"): watched("clusters, s", search._following),
+        (proposing, "fit_embedding"): watched("embedding, s", fit_embedding),
+        (search, "fit_pairs"): watched("fits, s", fit_pairs),
+        (search, "following"): watched("clusters, s", following),
     }
     for (owner, name), timed in replaced.items():
         setattr(owner, name, timed)

@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from tumorscope.core.optional import require
 
-__all__ = ["DIMENSIONS", "Embedding", "fit_embedding", "normalised"]
+__all__ = ["DIMENSIONS", "FEW", "Embedding", "fit_embedding", "normalised"]
 
-DIMENSIONS = 64
+DIMENSIONS = 32
+FEW = 64
+"""Number of pictures below which nothing is fitted: the vectors are the pictures."""
+
 _COARSE = 16  # side of the picture that the vector is made of
 _NEIGHBOURHOOD = 4.0  # standard deviation in pixels of a 32-pixel picture
 _FLOOR = 0.02  # of the full range: noise in the dark is not stretched to structure
-_SAMPLE = 1000
-_CHANGES = 8
+_SAMPLE = 500
+_CHANGES = 16
 _LARGEST_CUT = 0.08
 _SHRINKAGE = 0.05
 
@@ -61,7 +64,7 @@ class Embedding:
     mean
         ``float32 [256]``.
     projection
-        ``float32 [256, D]``, D at most 64.
+        ``float32 [256, D]``, D at most 32 where it was fitted.
     """
 
     mean: Vectors
@@ -72,29 +75,41 @@ class Embedding:
         return _unit((_coarse(pictures) - self.mean) @ self.projection)
 
 
-def fit_embedding(thumbnails: NDArray[np.uint8], seed: int = 0) -> Embedding:
+def fit_embedding(
+    thumbnails: NDArray[np.uint8], seed: int = 0, *, rows: NDArray[np.int64] | None = None
+) -> Embedding:
     """Fit the map on pictures themselves.
 
     Parameters
     ----------
     thumbnails
-        ``uint8 [N, T, T]``, N at least 1; a sample of at most 1,000 is used.
+        ``uint8 [N, T, T]``, N at least 1; a sample of at most 500 is used.
     seed
         Seed of the sample and of the changes.
+    rows
+        Positions to draw the sample from; all where ``None``.
     """
     linalg = require("scipy.linalg", extra="data", purpose="searching for copies")
+    limits = require("threadpoolctl", extra="data", purpose="searching for copies")
     random = np.random.default_rng(seed)
-    chosen = random.permutation(len(thumbnails))[:_SAMPLE]
-    sample = thumbnails[np.sort(chosen)]
-    plain = _coarse(normalised(sample))
-    within = np.zeros((plain.shape[1], plain.shape[1]))
-    for _ in range(_CHANGES):
-        change = _coarse(_cut(normalised(_retoned(sample, random)), random)) - plain
-        within += change.T @ change / (len(sample) * _CHANGES)
-    mean = plain.mean(axis=0)
-    between = (plain - mean).T @ (plain - mean) / len(sample)
-    within += np.eye(len(within)) * (_SHRINKAGE * np.trace(within) / len(within) + 1e-9)
-    _, directions = linalg.eigh(between, within)
+    count = len(thumbnails) if rows is None else len(rows)
+    if count < FEW:
+        # The mean of two pictures lies between them, and taken out of both makes opposites of two copies.
+        size = _COARSE * _COARSE
+        return Embedding(np.zeros(size, np.float32), np.eye(size, dtype=np.float32))
+    chosen = np.sort(random.permutation(count)[:_SAMPLE])
+    sample = thumbnails[chosen if rows is None else rows[chosen]]
+    # The matrices are small: on a busy machine more threads cost ten times what they bring.
+    with limits.threadpool_limits(1, user_api="blas"):
+        plain = _coarse(normalised(sample))
+        within = np.zeros((plain.shape[1], plain.shape[1]))
+        for _ in range(_CHANGES):
+            change = _coarse(_cut(normalised(_retoned(sample, random)), random)) - plain
+            within += change.T @ change / (len(sample) * _CHANGES)
+        mean = plain.mean(axis=0)
+        between = (plain - mean).T @ (plain - mean) / len(sample)
+        within += np.eye(len(within)) * (_SHRINKAGE * np.trace(within) / len(within) + 1e-9)
+        _, directions = linalg.eigh(between, within)
     return Embedding(mean, directions[:, ::-1][:, :DIMENSIONS].astype(np.float32))
 
 

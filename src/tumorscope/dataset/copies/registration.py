@@ -24,7 +24,7 @@ _DAMPING = 1e-3
 
 
 def register(
-    fixed: Pictures, moving: Pictures, steps: int, start: Warps | None = None
+    fixed: Pictures, moving: Pictures, steps: int, start: Warps | None = None, *, tolerance: float = 0.0
 ) -> tuple[NDArray[np.floating[Any]], Warps]:
     """Fit the moving picture of each pair to the fixed one.
 
@@ -37,6 +37,9 @@ def register(
     start
         Where to start, ``float32 [N, 4]``: scale and shift along x, then along y, in half sides of the picture. As
         the pictures lie where ``None``.
+    tolerance
+        A pair whose correlation a step changes by no more gets no further ones. The correlation settles long before
+        the warp does.
 
     Returns
     -------
@@ -47,16 +50,28 @@ def register(
     side = fixed.shape[-1]
     along = ((np.arange(side, dtype=np.float32) + 0.5) / side) * 2 - 1
     warp = np.tile(_IDENTITY, (len(fixed), 1)) if start is None else start
-    best, best_warp = np.full(len(fixed), -1, np.float32), warp
+    best, best_warp = np.full(len(fixed), -1, np.float32), warp.copy()
+    going = np.arange(len(fixed))
     for step in range(steps + 1):
         still, moved = _overlaid(fixed, moving, warp, along)
         norms = np.sqrt(_dot(still, still)), np.sqrt(_dot(moved, moved))
         agreement = _dot(still, moved) / np.maximum(norms[0] * norms[1], np.float32(1e-6))
-        best_warp = np.where((agreement > best)[:, None], warp, best_warp)
-        best = np.maximum(best, agreement)
-        if step < steps:
-            gain = norms[0] / np.maximum(norms[1], np.float32(1e-6))
-            warp = _advanced(warp, _step(still, moved * gain[:, None, None], along))
+        gained = agreement - best[going]
+        better = gained > 0
+        best_warp[going[better]] = warp[better]
+        best[going[better]] = agreement[better]
+        if step == steps:
+            break
+        # Where a step changed next to nothing the next will not either.
+        moves = np.flatnonzero(np.abs(gained) > tolerance)
+        if not len(moves):
+            break
+        if len(moves) < len(going):
+            going, fixed, moving, warp = going[moves], fixed[moves], moving[moves], warp[moves]
+            still, moved, norms = still[moves], moved[moves], (norms[0][moves], norms[1][moves])
+        gain = norms[0] / np.maximum(norms[1], np.float32(1e-6))
+        moved *= gain[:, None, None]
+        warp = _advanced(warp, _step(still, moved, along))
     return best, best_warp
 
 
@@ -95,15 +110,19 @@ def _sampling(
 def _step(still: Pictures, moved: Pictures, along: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Least-squares change ``[N, 4]`` of scale and shift along x, then along y."""
     side = len(along)
-    slope_x, slope_y = np.zeros_like(moved), np.zeros_like(moved)
-    slope_x[:, :, 1:-1] = (moved[:, :, 2:] - moved[:, :, :-2]) * np.float32(side / 4)
-    slope_y[:, 1:-1] = (moved[:, 2:] - moved[:, :-2]) * np.float32(side / 4)
-    jacobian = np.stack([slope_x * along, slope_x, slope_y * along[:, None], slope_y, moved], axis=1)
-    jacobian = jacobian.reshape(len(moved), 5, -1)
-    normal = jacobian @ jacobian.transpose(0, 2, 1)
+    jacobian = np.zeros((len(moved), 5, side, side), np.float32)
+    slope_x, slope_y = jacobian[:, 1], jacobian[:, 3]
+    np.subtract(moved[:, :, 2:], moved[:, :, :-2], out=slope_x[:, :, 1:-1])
+    np.subtract(moved[:, 2:], moved[:, :-2], out=slope_y[:, 1:-1])
+    jacobian[:, 1:4:2] *= np.float32(side / 4)
+    np.multiply(slope_x, along, out=jacobian[:, 0])
+    np.multiply(slope_y, along[:, None], out=jacobian[:, 2])
+    jacobian[:, 4] = moved
+    columns = jacobian.reshape(len(moved), 5, -1)
+    normal = columns @ columns.transpose(0, 2, 1)
     damping = _DAMPING * np.trace(normal, axis1=1, axis2=2) / 5 + 1e-6
     normal += np.eye(5, dtype=np.float32) * damping[:, None, None]
-    right = jacobian @ (still - moved).reshape(len(moved), -1, 1)
+    right = columns @ (still - moved).reshape(len(moved), -1, 1)
     change: NDArray[np.floating[Any]] = np.linalg.solve(normal, right)[:, :4, 0]
     clipped: Pictures = np.clip(change, -_LARGEST_STEP, _LARGEST_STEP)
     return clipped

@@ -88,7 +88,9 @@ def _cut_out(image: Image.Image, box: HeadBox, side: int) -> NDArray[np.uint8]:
 
 def _to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
     low, high = float(pixels.min()), float(pixels.max())
-    scaled = (pixels.astype(np.float32) - low) * (255.0 / ((high - low) or 1.0))
+    # Single precision holds 16 bits, not large offsets or ranges.
+    exact: NDArray[np.floating[Any]] = pixels.astype(np.float32 if pixels.dtype.itemsize <= 2 else np.float64)
+    scaled: NDArray[np.floating[Any]] = (exact - low) * (255.0 / ((high - low) or 1.0))
     return scaled.astype(np.uint8)
 
 
