@@ -1,0 +1,121 @@
+"""What the pages read of ``evaluation.json``.
+
+Owns the check that a document is one, and the types of what is read; what it does not know it passes over, so that a
+page can be made of the document of a later version. Knows nothing of how a page looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tumorscope.core.card import Figure
+from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.core.labels import Diagnosis
+from tumorscope.dataset.leaks import describe_leaks
+from tumorscope.evaluation.document import SCHEMA
+from tumorscope.evaluation.report import Parts
+
+__all__ = ["Curve", "Evaluated", "Failed", "Interval", "read_document"]
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Interval(_Read):
+    """How intervals were made."""
+
+    level: float
+    method: str
+    resamples: int
+    seed: int
+
+
+class Curve(_Read):
+    """A ROC curve of one class against the others, ``[K]`` points each in 0..1, both rising."""
+
+    false_positive_rate: tuple[float, ...]
+    sensitivity: tuple[float, ...]
+
+
+class FailureReason(_Read):
+    """Why an image was not answered."""
+
+    code: str
+    message: str
+
+
+class Failed(_Read):
+    """An image that is in no figure."""
+
+    path: str
+    error: FailureReason
+
+
+class Evaluated(_Read):
+    """An evaluation, as its document tells it."""
+
+    schema_: str = Field(alias="schema")
+    model: str
+    protocol: str
+    protocol_meaning: str
+    leaks: dict[str, int] | None = None
+    images: int
+    slices: int
+    groups: int
+    patients: int
+    images_by_class: dict[str, int]
+    interval: Interval
+    figures: dict[str, Figure]
+    class_order: tuple[Diagnosis, ...]
+    confusion: tuple[tuple[float, ...], ...]
+    notes: tuple[str, ...]
+    failures: tuple[Failed, ...] = ()
+    command: str
+    notice: str
+    curves: dict[Diagnosis, Curve] | None = None
+    parts: Parts | None = None
+
+    @property
+    def leaky(self) -> str:
+        """What lies on two sides of the split, in words; empty where nothing does or nobody looked."""
+        return describe_leaks(self.leaks) if self.leaks else ""
+
+    def accuracy(self) -> Figure | None:
+        """The headline figure."""
+        return self.figures.get("accuracy")
+
+    def of_class(self, kind: str, label: Diagnosis) -> Figure | None:
+        """A figure of one class, such as its sensitivity."""
+        return self.figures.get(f"{kind}_{label.value}")
+
+
+def read_document(document: Mapping[str, Any]) -> Evaluated:
+    """Check an evaluation's document.
+
+    Parameters
+    ----------
+    document
+        As :func:`tumorscope.evaluation.document.document` makes it, or read back from ``evaluation.json``.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If it is no such document.
+    """
+    schema = document.get("schema")
+    if schema != SCHEMA:
+        raise InvalidConfiguration(
+            f"the document has the schema {schema!r}; {SCHEMA} is needed: make it again with 'tumorscope evaluate'"
+        )
+    try:
+        return Evaluated.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidConfiguration(
+            f"the evaluation's document is damaged at {place}: {first['msg']}; make it again with 'tumorscope evaluate'"
+        ) from error

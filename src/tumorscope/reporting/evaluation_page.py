@@ -1,0 +1,254 @@
+"""The page of an evaluation: what a model is worth, for a person to read.
+
+Owns what is shown of ``evaluation.json`` and its parts, in which order and in which words; how it looks is
+``templates/evaluation.html``. No figure is shown without its protocol, and a split that leaks is stamped on top of
+everything. A part that was not measured is said to be so. Knows no patient.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from tumorscope import __version__
+from tumorscope.core.card import Figure
+from tumorscope.core.labels import Diagnosis
+from tumorscope.dataset.audit.document import Verdict
+from tumorscope.evaluation.report import Parts
+from tumorscope.reporting.evaluated import Evaluated, read_document
+from tumorscope.reporting.evaluation_cards import (
+    ClassRow,
+    ConfusionCell,
+    ConfusionRow,
+    DotRow,
+    DotTable,
+    FigureRow,
+    Mark,
+    Number,
+    Scale,
+    decimal,
+    scale_of,
+    share,
+)
+from tumorscope.reporting.evaluation_plots import curves
+from tumorscope.reporting.evaluation_sections import (
+    before_after,
+    coverage_view,
+    explanation_rows,
+    mistake_view,
+    novelty_rows,
+    pointing_rows,
+    reliability_plot,
+    shortcut_rows,
+    strata_tables,
+    stress_ladders,
+)
+from tumorscope.reporting.evaluation_verdicts import ANCHORS, LINES, NOT_MEASURED, missing, verdicts
+from tumorscope.reporting.gallery import Picture, first_of
+from tumorscope.reporting.page import percent, render
+
+__all__ = ["evaluation_page"]
+
+_NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "macro_auroc": "AUROC, mean of the classes",
+    "macro_ap": "average precision, mean of the classes",
+    "loss": "loss (nats, raw logits)",
+    "loss_calibrated": "loss (nats, calibrated)",
+}
+_KINDS = {
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "ap": "average precision",
+}
+_SHARES = {"accuracy", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv"}
+_RANK = (Verdict.PROBLEM, Verdict.NOTICE, Verdict.NOT_RUN, Verdict.GOOD)
+_FAILURES = 60
+
+
+def evaluation_page(
+    document: Mapping[str, Any],
+    parts: Parts | None,
+    picture: Picture,
+    *,
+    evidence: Picture | None = None,
+    pictures: int = 24,
+    version: str = __version__,
+) -> str:
+    """Write the page of an evaluation.
+
+    Parameters
+    ----------
+    document
+        As :func:`tumorscope.evaluation.document.document` makes it. It may hold ``curves``: for each class
+        ``false_positive_rate`` and ``sensitivity``, lists of equal length in 0..1.
+    parts
+        Everything beyond the headline; for ``None`` those that the document holds under ``parts``, if any.
+    picture
+        Gives the pixels ``uint8 [h, w]`` for a path of a mistake, ``None`` if it cannot be read.
+    evidence
+        Gives the same image with the heat-map of the answer laid over it, ``uint8 [h, w, 3]``; ``None`` where there
+        are no heat-maps.
+    pictures
+        How many mistakes are shown at most.
+    version
+        Of Tumorscope, said at the foot of the page.
+
+    Returns
+    -------
+    str
+        One HTML file, to be written as UTF-8; it asks for no other file and no network. The same arguments give the
+        same bytes.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If the document is not one of an evaluation.
+    MissingDependency
+        If Jinja2 or matplotlib is not installed.
+    """
+    evaluated = read_document(document)
+    measured = parts or evaluated.parts or Parts()
+    checks = verdicts(evaluated, measured)
+    counts = Counter(check.verdict for check in checks)
+    accuracy = evaluated.accuracy()
+    return render(
+        "evaluation.html",
+        version=version,
+        evaluated=evaluated,
+        overall=[(verdict, counts[verdict]) for verdict in _RANK if counts[verdict]],
+        checks=[
+            (check, ANCHORS.get(check.key, check.key))
+            for check in sorted(checks, key=lambda check: _RANK.index(check.verdict))
+        ],
+        said={check.key: check for check in checks},
+        missing=tuple(missing(measured, curves=bool(evaluated.curves))),
+        unmeasured=NOT_MEASURED,
+        headline=None if accuracy is None else share(accuracy),
+        classes=_mix(evaluated),
+        figures=_figures(evaluated),
+        kinds=_kinds(evaluated),
+        by_class=_by_class(evaluated),
+        sensitivities=_sensitivities(evaluated),
+        confusion=_confusion(evaluated),
+        roc=_roc(evaluated),
+        calibration=measured.calibration,
+        reliability=reliability_plot(measured.calibration),
+        ece=before_after(measured.calibration),
+        coverage=[coverage_view(level) for level in measured.coverage],
+        strata=strata_tables(measured.strata, accuracy),
+        stress=stress_ladders(measured.stress),
+        shortcut=shortcut_rows(measured.shortcut),
+        novelty=measured.novelty,
+        novelty_rows=novelty_rows(measured.novelty),
+        pointing=pointing_rows(measured.explanation),
+        pointing_scale=Scale(0.0, 1.0),
+        grid=None if measured.explanation is None else measured.explanation.grid,
+        explanation=explanation_rows(measured.explanation),
+        mistakes=mistake_view(measured.mistakes, picture, evidence, pictures),
+        failures=first_of(evaluated.failures, _FAILURES),
+        lines=LINES,
+        Verdict=Verdict,
+    )
+
+
+def _mix(evaluated: Evaluated) -> list[tuple[Diagnosis, int, float]]:
+    whole = sum(evaluated.images_by_class.values())
+    found = ((label, evaluated.images_by_class.get(label.value, 0)) for label in evaluated.class_order)
+    return [(label, images, images / whole if whole else 0.0) for label, images in found]
+
+
+def _number(name: str, figure: Figure) -> Number:
+    return share(figure) if name in _SHARES else decimal(figure)
+
+
+def _split_name(name: str) -> tuple[str, Diagnosis | None]:
+    """``sensitivity_glioma`` to ``sensitivity`` of glioma; a figure of the whole has no class."""
+    kind, _, key = name.rpartition("_")
+    return (kind, Diagnosis(key)) if kind and key in set(Diagnosis) else (name, None)
+
+
+def _figures(evaluated: Evaluated) -> list[FigureRow]:
+    whole = [name for name in evaluated.figures if _split_name(name)[1] is None]
+    ordered = sorted(whole, key=lambda name: list(_NAMES).index(name) if name in _NAMES else len(_NAMES))
+    return [
+        FigureRow(name, _NAMES.get(name, name.replace("_", " ")), _number(name, evaluated.figures[name]))
+        for name in ordered
+    ]
+
+
+def _kinds(evaluated: Evaluated) -> list[tuple[str, str]]:
+    """The figures that classes have, known ones first."""
+    present = dict.fromkeys(kind for kind, label in map(_split_name, evaluated.figures) if label is not None)
+    known = [kind for kind in _KINDS if kind in present]
+    further = [kind for kind in present if kind not in _KINDS]
+    return [(kind, _KINDS.get(kind, kind.replace("_", " "))) for kind in (*known, *further)]
+
+
+def _by_class(evaluated: Evaluated) -> list[ClassRow]:
+    rows = []
+    for label in evaluated.class_order:
+        found = [(kind, evaluated.of_class(kind, label)) for kind, _ in _kinds(evaluated)]
+        numbers = tuple(None if figure is None else _number(kind, figure) for kind, figure in found)
+        rows.append(ClassRow(label, evaluated.images_by_class.get(label.value, 0), numbers))
+    return rows
+
+
+def _sensitivities(evaluated: Evaluated) -> DotTable:
+    found = [(label, evaluated.of_class("sensitivity", label)) for label in evaluated.class_order]
+    mean = evaluated.figures.get("balanced_accuracy")
+    rows = tuple(
+        DotRow(label.value, 0, 0, None if figure is None else share(figure), ()) for label, figure in found
+    )
+    return DotTable(
+        "sensitivity",
+        "Sensitivity",
+        "class",
+        rows,
+        (),
+        scale_of(rows),
+        None
+        if mean is None
+        else Mark("reference", mean.value, f"mean of the classes, {percent(mean.value)}"),
+    )
+
+
+def _slices(cell: float) -> str:
+    """Copies of a slice share its weight, so a cell may hold a part of one."""
+    return f"{cell:,.0f}" if abs(cell - round(cell)) < 1e-6 else f"{cell:,.1f}"
+
+
+def _confusion(evaluated: Evaluated) -> list[ConfusionRow]:
+    rows = []
+    for label, row in zip(evaluated.class_order, evaluated.confusion, strict=True):
+        whole = sum(row)
+        cells = []
+        for answer, cell in zip(evaluated.class_order, row, strict=True):
+            part = cell / whole if whole else None
+            cells.append(ConfusionCell(_slices(cell), part, round(100 * (part or 0)), label is answer))
+        rows.append(ConfusionRow(label, _slices(whole), tuple(cells)))
+    return rows
+
+
+def _roc(evaluated: Evaluated) -> str:
+    if not evaluated.curves:
+        return ""
+    named = {}
+    areas = []
+    for label, curve in evaluated.curves.items():
+        area = evaluated.of_class("auroc", label)
+        title = label.label if area is None else f"{label.label}, {area.value:.3f}"
+        named[title] = (curve.false_positive_rate, curve.sensitivity)
+        areas.append(title)
+    return curves(
+        named,
+        name="roc",
+        description=f"ROC curves of each class against the others; area under it: {'; '.join(areas)}.",
+    )
