@@ -270,3 +270,11 @@ def test_real_slices_of_all_classes_bear_every_change(real_data: Path) -> None:
             assert worst.std() > 5, name
             if name != "resolution-higher":
                 assert np.abs(worst - plain).mean() > 0.5, name
+
+
+def test_the_documentation_lists_every_change_as_it_is() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "stress.md").read_text(encoding="utf-8")
+    for stress in STRESSES.values():
+        strengths = ", ".join(f"{strength:.3g}" for strength in stress.strengths)
+        row = f"| `{stress.name}` | {stress.family} | {stress.meaning.rstrip('.')} | {strengths} ({stress.unit}) |"
+        assert row in text

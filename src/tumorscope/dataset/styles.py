@@ -1,9 +1,9 @@
 """Intensity styles: images that look as if one scanner, one contrast and one export had made them.
 
-Owns the features (source, grey values of the head, texture), the clusters made of them without labels, and folds that
-hold out whole styles, so that a model which recognises where an image comes from is found out on the data at hand. After
-group-wise shift benchmarks (Koh et al., WILDS, ICML 2021); scikit-learn does the clustering (k-means). Reads no file: it
-is given network inputs.
+Owns the features (source, grey values of the head, texture), the clusters made of them without labels, and folds
+that hold out whole styles, so that a model which recognises where an image comes from is found out on the data at
+hand. After group-wise shift benchmarks (Koh et al., WILDS, ICML 2021); scikit-learn does the clustering (k-means).
+Reads no file: it is given network inputs.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def style_features(images: NDArray[np.uint8]) -> Floats:
     Returns
     -------
     numpy.ndarray
-        ``float64 [N, 14]``: five quantiles of the head's grey values, their skewness and the share of dark pixels inside
-        the input; the mean and spread of the local variance; the logarithms of the shares of spectral energy in bands.
+        ``float64 [N, 14]``: five quantiles of the head's grey values, their skewness and the share of dark pixels;
+        the mean and spread of the local variance; the logarithms of the shares of spectral energy in bands.
     """
     return np.stack([_features(image) for image in images]) if len(images) else np.empty((0, 0))
 
