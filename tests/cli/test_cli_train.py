@@ -72,10 +72,15 @@ class TestWhatARunLeaves:
         assert names == {
             *("config.yaml", "data.json", "environment.json", "predictions.csv", "curves.png", "bundle.onnx"),
             *(str(Path("folds") / str(fold) / name) for fold in (1, 2, 3, 4) for name in fit),
+            *(
+                str(Path("folds") / str(fold) / name)
+                for fold in (1, 2, 3, 4)
+                for name in ("novelty.npz", "seen.txt", "bundle.onnx")
+            ),
             *(str(Path("final") / name) for name in fit),
             *(
                 str(Path("final") / name)
-                for name in ("calibration.csv", "embedding.npz", "seen.txt", "curves.png")
+                for name in ("calibration.csv", "novelty.npz", "seen.txt", "curves.png")
             ),
         }
 

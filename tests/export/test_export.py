@@ -34,7 +34,7 @@ from tumorscope.synthesis.phantom import make_phantom
 from tumorscope.training.answers import answer
 from tumorscope.training.fit import load_fitted
 from tumorscope.training.folder import RunFolder, open_run
-from tumorscope.training.novelty import EmbeddingSpace
+from tumorscope.training.novelty import SPACE, EmbeddingSpace, load_space
 
 MIB = 1024**2
 
@@ -62,8 +62,7 @@ def card(content: bytes) -> ModelCard:
 
 @pytest.fixture(scope="module")
 def space(run: RunFolder) -> EmbeddingSpace:
-    with np.load(run.final / "embedding.npz") as arrays:
-        return EmbeddingSpace(arrays["mean"], arrays["projection"], arrays["centres"])
+    return load_space(run.final / SPACE)[0]
 
 
 @pytest.fixture(scope="module")

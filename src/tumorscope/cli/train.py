@@ -46,7 +46,7 @@ def train(
 
     Without --folds the final model is fitted on all groups but a small calibration part, and RUN/bundle.onnx is
     written. With --folds one model a fold is trained first, and RUN/predictions.csv holds what each says of the
-    patients it has not seen: the honest figures.
+    patients it has not seen: the honest figures. Each leaves RUN/folds/N/bundle.onnx, by which the run is measured.
 
     \b
     Examples:
@@ -96,6 +96,9 @@ def train(
         _announce("go on with the same command and --resume")
         raise
     if folds:
+        from tumorscope.export.folds import export_folds
+
+        export_folds(run, announce=_announce)
         typer.echo(f"out-of-fold answers: {run.predictions}")
         stamped = " --allow-leaks" if "folds" in chosen.leaks else ""
         typer.echo(

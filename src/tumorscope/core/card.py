@@ -66,6 +66,10 @@ class DataProvenance(_Record):
         description="For each split (folds, parts) how many patients, groups, slices, files and pictures lie on two "
         "of its sides, by kind; empty where none do, null where nobody looked.",
     )
+    held_out_fold: int | None = Field(
+        default=None,
+        description="Of a fold model, made to measure and not to deploy: the fold that it has not seen.",
+    )
 
 
 class Figure(_Record):

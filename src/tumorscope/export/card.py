@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope import __version__
+from tumorscope.core.version import __version__
 from tumorscope.core.card import DataProvenance, Measured, ModelCard, Thresholds
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.leaks import describe_leaks
@@ -25,7 +25,7 @@ from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.models.network import HEATMAP_STRIDE
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.recipes.registry import find_recipe
-from tumorscope.training.folder import RunFolder
+from tumorscope.training.folder import SEEN, RunFolder
 
 __all__ = ["write_card"]
 
@@ -41,6 +41,9 @@ _LIMITS = (
     "A single slice is read; the experimental line for a series tends to find a tumour somewhere in a healthy head.",
     "Prediction sets and the novelty limit were set on slices like those of training and promise nothing elsewhere; "
     "many images that are no brain MRI pass the limit.",
+)
+_FOLD_LIMIT = (
+    "Made to measure its run on the fold that it has not seen; deploy the bundle of the final fit instead."
 )
 # What the makers of this data set could not give: true of every model that learns from it.
 _KAGGLE_SOURCES = ("figshare", "sartaj-or-br35h")
@@ -58,28 +61,41 @@ _OTHER_LICENCE = "that of the data's owner; no image is redistributed"
 
 
 def write_card(
-    run: RunFolder, *, temperature: float, calibration: PredictionTable, novelty: NDArray[Any], weights: str
+    run: RunFolder,
+    *,
+    temperature: float,
+    calibration: PredictionTable,
+    novelty: NDArray[Any],
+    weights: str,
+    held_out_fold: int | None = None,
 ) -> ModelCard:
     """Gather the card.
 
     Parameters
     ----------
     run
-        With a finished final fit; out-of-fold answers are used where the run has them.
+        With the fit finished; out-of-fold answers are used where the run has them.
     temperature
-        Fitted on the calibration part.
+        Fitted on ``calibration``.
     calibration
-        Answers for the calibration part.
+        Answers for images that their models had not learnt from: those of the calibration part or, for a fold
+        model, those of the other folds.
     novelty
-        ``[N]``, novelty of the same images.
+        ``[N]``, novelty of the same images by the same models.
     weights
         Where the initial weights came from.
+    held_out_fold
+        Of a fold model, the fold that it has not seen; ``None`` for the final fit.
     """
     recipe, data, environment = find_recipe(run.config.recipe), run.data(), run.environment()
-    out_of_fold = read_predictions(run.predictions) if run.predictions.is_file() else None
-    seen = tuple((run.final / "seen.txt").read_text(encoding="ascii").split())
+    name = run.path.resolve().name
+    # A fold model has no figures of its own: what it is good for is to make those of the run.
+    known = held_out_fold is None and run.predictions.is_file()
+    out_of_fold = read_predictions(run.predictions) if known else None
+    folder = run.final if held_out_fold is None else run.fold(held_out_fold)
+    seen = tuple((folder / SEEN).read_text(encoding="ascii").split())
     return ModelCard(
-        name=run.path.resolve().name,
+        name=name if held_out_fold is None else f"{name}-fold-{held_out_fold}",
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         class_order=tuple(key.value for key in CLASS_ORDER),
@@ -94,14 +110,19 @@ def write_card(
         initial_weights=weights,
         temperature=temperature,
         thresholds=Thresholds(
-            conformal=_quantiles(calibration, temperature, out_of_fold),
+            conformal=_quantiles(out_of_fold or calibration, temperature),
             default_coverage=DEFAULT_COVERAGE,
             novelty_limit=false_rejection_limit(novelty, calibration.weights),
             novelty_false_rejection=FALSE_REJECTION,
         ),
         data=DataProvenance(
             manifest_sha256=data["manifest_sha256"],
-            protocol="fitted on all groups but a group-disjoint calibration part",
+            protocol=(
+                "fitted on all groups but a group-disjoint calibration part"
+                if held_out_fold is None
+                else f"fitted on all folds but fold {held_out_fold}; temperature and thresholds from what the other "
+                "folds' models say of images they have not seen"
+            ),
             images=data["images"],
             slices=data["slices"],
             groups=data["groups"],
@@ -113,10 +134,11 @@ def write_card(
             licence="; ".join(dict.fromkeys(_licence(source) for source in data["sources"])),
             image_sha256_prefixes=seen,
             leaks=data.get("leaks"),
+            held_out_fold=held_out_fold,
         ),
         evaluation=() if out_of_fold is None else (_measured(out_of_fold),),
         intended_use=_INTENDED_USE,
-        limits=_limits(data),
+        limits=(() if held_out_fold is None else (_FOLD_LIMIT,)) + _limits(data),
         licences=_licences(weights, data["sources"]),
         versions=environment["packages"],
     )
@@ -133,16 +155,13 @@ def _limits(data: dict[str, Any]) -> tuple[str, ...]:
     return leaky + synthetic_notes(data["sources"]) + _LIMITS + of_kaggle
 
 
-def _quantiles(
-    calibration: PredictionTable, temperature: float, out_of_fold: PredictionTable | None
-) -> dict[str, tuple[float, float, float, float]]:
-    """From the out-of-fold answers where there are any: far more patients than the calibration part has."""
-    if out_of_fold is not None and out_of_fold.folds is not None:
-        table = out_of_fold
-        own = cross_fitted_temperatures(table.logits, table.labels, table.weights, out_of_fold.folds)
+def _quantiles(table: PredictionTable, temperature: float) -> dict[str, tuple[float, float, float, float]]:
+    """From out-of-fold answers where there are any: far more patients than the calibration part has."""
+    if table.folds is not None and len(np.unique(table.folds)) > 1:
+        own = cross_fitted_temperatures(table.logits, table.labels, table.weights, table.folds)
         probabilities = softmax(table.logits / own[:, None])
     else:
-        table, probabilities = calibration, softmax(calibration.logits, temperature)
+        probabilities = softmax(table.logits, temperature)
     draws = draw_weights(table.labels, table.groups)
     return {
         coverage: _four(class_conditional_quantiles(probabilities, table.labels, draws, float(coverage)))

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from tumorscope.core.card import CARD_KEY, ModelCard
 from tumorscope.core.errors import MissingInput
 from tumorscope.core.files import atomic_write
@@ -19,9 +17,9 @@ from tumorscope.export.graph import AnswerGraph, to_onnx
 from tumorscope.export.parity import check_parity
 from tumorscope.training.fit import INITIAL_WEIGHTS, load_fitted
 from tumorscope.training.folder import RunFolder
-from tumorscope.training.novelty import EmbeddingSpace
+from tumorscope.training.novelty import SPACE, EmbeddingSpace, load_space
 
-__all__ = ["export_run"]
+__all__ = ["checked_graph", "export_run", "with_card"]
 
 
 def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
@@ -50,14 +48,15 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
         raise MissingInput(
             f"{run.path} has no finished final fit; train without --folds first, or go on by --resume"
         )
-    with np.load(run.final / "embedding.npz", allow_pickle=False) as arrays:
-        space = EmbeddingSpace(arrays["mean"], arrays["projection"], arrays["centres"])
-        novelty = arrays["calibration_novelty"]
+    if not (run.final / SPACE).is_file():
+        raise MissingInput(
+            f"{run.path} was trained by an older version and lacks final/{SPACE}; make it, without training again, by "
+            "the command that trained the final fit and --resume"
+        )
+    space, novelty = load_space(run.final / SPACE)
     calibration = read_predictions(run.final / "calibration.csv")
     temperature = fit_temperature(calibration.logits, calibration.labels, calibration.weights)
-    graph = AnswerGraph(load_fitted(run.config, run.final), temperature, space).eval()
-    content = to_onnx(graph, run.config.image_size)
-    check_parity(graph, content, run.config.image_size)
+    content = checked_graph(run, run.final, temperature, space)
     card = write_card(
         run,
         temperature=temperature,
@@ -65,11 +64,26 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
         novelty=novelty,
         weights=(run.final / INITIAL_WEIGHTS).read_text(encoding="utf-8").strip(),
     )
-    atomic_write(out or run.bundle, _with_card(content, card))
+    atomic_write(out or run.bundle, with_card(content, card))
     return card
 
 
-def _with_card(content: bytes, card: ModelCard) -> bytes:
+def checked_graph(run: RunFolder, folder: Path, temperature: float, space: EmbeddingSpace) -> bytes:
+    """The graph of the fit in ``folder``, without a card.
+
+    Raises
+    ------
+    ParityError
+        If it does not answer as the network does.
+    """
+    graph = AnswerGraph(load_fitted(run.config, folder), temperature, space).eval()
+    content = to_onnx(graph, run.config.image_size)
+    check_parity(graph, content, run.config.image_size)
+    return content
+
+
+def with_card(content: bytes, card: ModelCard) -> bytes:
+    """The same graph with its card inside."""
     import onnx
 
     model = onnx.load_model_from_string(content)

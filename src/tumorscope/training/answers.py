@@ -30,10 +30,12 @@ def answer(
 ) -> Answers:
     """Run the network over the given rows of ``images`` (``uint8 [N, S, S]``), in 32 bits."""
     logits, embeddings = [], []
+    # Twice as fast as the other order of memory on processors, and what training uses.
+    network = network.to(memory_format=torch.channels_last)
     with torch.inference_mode():
         for first in range(0, len(rows), batch_size):
             batch = torch.from_numpy(np.ascontiguousarray(images[rows[first : first + batch_size]]))
-            output = network(as_input(batch))
+            output = network(as_input(batch).contiguous(memory_format=torch.channels_last))
             logits.append(output.logits.double().numpy())
             embeddings.append(output.embedding.numpy())
     return Answers(np.concatenate(logits), np.concatenate(embeddings))

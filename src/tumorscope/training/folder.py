@@ -5,7 +5,7 @@ Owns which file is where, and the check that a folder continues the run it began
     RUN/config.yaml          every setting
     RUN/data.json            what it was trained on: digest, counts, leaks of the split
     RUN/environment.json     versions, revision of the source, processor
-    RUN/folds/1/ ...         one fit a fold: metrics.csv and weights
+    RUN/folds/1/ ...         one fit a fold: metrics.csv, weights and a bundle
     RUN/predictions.csv      out-of-fold answers for every image
     RUN/final/               the fit on everything but the calibration part
     RUN/curves.png           loss and accuracy by epoch
@@ -35,7 +35,12 @@ from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.training.config import TrainingConfig
 
-__all__ = ["RunFolder", "check_configuration", "open_run", "start_run"]
+__all__ = ["SEEN", "RunFolder", "check_configuration", "open_run", "start_run"]
+
+SEEN = "seen.txt"
+"""What the folder of a fit calls the list of the images that it was made from."""
+
+BUNDLE = "bundle.onnx"
 
 _PACKAGES = (
     "tumorscope",
@@ -70,11 +75,15 @@ class RunFolder:
     @property
     def bundle(self) -> Path:
         """The exported bundle."""
-        return self.path / "bundle.onnx"
+        return self.path / BUNDLE
 
     def fold(self, number: int) -> Path:
         """The fit that held fold ``number`` out."""
         return self.path / "folds" / str(number)
+
+    def fold_bundle(self, number: int) -> Path:
+        """The bundle of that fit."""
+        return self.fold(number) / BUNDLE
 
     def data(self) -> dict[str, Any]:
         """What the run was trained on."""

@@ -6,14 +6,21 @@ embedding. The score itself is computed inside the exported graph from these con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER
 
-__all__ = ["EmbeddingSpace", "fit_embedding_space"]
+__all__ = ["SPACE", "EmbeddingSpace", "fit_embedding_space", "load_space", "save_space"]
+
+SPACE = "novelty.npz"
+"""What the folder of a fit calls the constants, and the novelty of the images it held out."""
+
 
 DIMENSIONS = 64
 _SHRINKAGE = 0.05
@@ -46,7 +53,7 @@ class EmbeddingSpace:
 
 
 def fit_embedding_space(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64]
+    embeddings: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
 ) -> EmbeddingSpace:
     """Fit the distance on training images.
 
@@ -57,7 +64,7 @@ def fit_embedding_space(
     labels
         ``int64 [N]``.
     weights
-        ``float64 [N]``, 1/n for each of n copies of a slice.
+        ``float64 [N]``, 1/n for each of n copies of a slice; all 1 where not given.
 
     Returns
     -------
@@ -65,6 +72,7 @@ def fit_embedding_space(
         At most 64 dimensions: a full covariance of 1,280 would outweigh the network.
     """
     data = embeddings.astype(np.float64)
+    weights = np.ones(len(data)) if weights is None else weights
     mean = np.average(data, axis=0, weights=weights)
     centres = np.stack(
         [
@@ -84,3 +92,18 @@ def fit_embedding_space(
         projection=projection.astype(np.float32),
         centres=((centres - mean) @ projection).astype(np.float32),
     )
+
+
+def save_space(path: Path, space: EmbeddingSpace, held_out: NDArray[np.float32]) -> None:
+    """Write the constants and the novelty ``[M]`` of images that were held out, in their order."""
+    buffer = io.BytesIO()
+    arrays = {field.name: getattr(space, field.name) for field in fields(space)}
+    np.savez(buffer, **arrays, held_out=held_out)
+    atomic_write(path, buffer.getvalue())
+
+
+def load_space(path: Path) -> tuple[EmbeddingSpace, NDArray[np.float32]]:
+    """Read what :func:`save_space` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        space = EmbeddingSpace(**{field.name: arrays[field.name] for field in fields(EmbeddingSpace)})
+        return space, arrays["held_out"]

@@ -1,13 +1,14 @@
 """A whole run: one model a fold for honest figures, and the final fit to deploy.
 
 Owns what is trained on what. The fold models answer for the patients they have not seen; the final fit learns
-from every group but a small part, whose answers set its temperature and thresholds.
+from every group but a small part, whose answers set its temperature and thresholds. Each fit leaves in its folder
+what an export needs, so that a bundle is made of a folder alone.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,13 @@ from tumorscope.dataset.scan import Progress
 from tumorscope.dataset.split import assign_folds, hold_out
 from tumorscope.evaluation.predictions import PredictionTable, tabulate, write_predictions
 from tumorscope.evaluation.scoring import PREFIX
-from tumorscope.training.answers import answer
+from tumorscope.models.network import SliceNetwork
+from tumorscope.training.answers import Answers, answer
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.fit import fit
-from tumorscope.training.folder import RunFolder
+from tumorscope.training.folder import SEEN, RunFolder
 from tumorscope.training.history import draw_curves
-from tumorscope.training.novelty import fit_embedding_space
+from tumorscope.training.novelty import SPACE, fit_embedding_space, save_space
 
 __all__ = ["cross_fit", "final_fit", "load_images"]
 
@@ -95,7 +97,7 @@ def cross_fit(
 ) -> PredictionTable:
     """Train one model a fold and write every image's out-of-fold answer.
 
-    Finished folds are read, not trained again.
+    Finished folds are read, not trained again; what an export needs is made where it is missing.
 
     Parameters
     ----------
@@ -136,7 +138,10 @@ def cross_fit(
             folder,
             progress=progress,
         )
-        logits[outside] = answer(network, images, outside).logits
+        held_out = answer(network, images, outside)
+        logits[outside] = held_out.logits
+        if not (folder / SPACE).is_file():
+            _leave_for_export(folder, network, manifest, images, learnt=inside, held_out=held_out)
     table = tabulate(manifest, logits, folds, count_leaks(find_leaks(manifest, fold_sides(manifest))))
     write_predictions(table, run.predictions)
     draw_curves(
@@ -160,24 +165,40 @@ def final_fit(
         progress=progress,
     )
     draw_curves({"final fit": run.final}, run.final / "curves.png")
-    announce("measuring the calibration part and the embedding")
-    learnt, calibration = answer(network, images, learn), answer(network, images, calibrate)
-    part = manifest.subset(learn)
-    space = fit_embedding_space(learnt.embeddings, part.labels(), part.weights())
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        mean=space.mean,
-        projection=space.projection,
-        centres=space.centres,
-        calibration_novelty=space.distance(calibration.embeddings),
-    )
-    atomic_write(run.final / "embedding.npz", buffer.getvalue())
+    announce("measuring the calibration part and the training images")
+    calibration = answer(network, images, calibrate)
+    _leave_for_export(run.final, network, manifest, images, learnt=learn, held_out=calibration)
     # Those of the calibration part too: temperature and thresholds were set on them.
-    seen = sorted({row.sha256[:PREFIX] for row in manifest})
-    atomic_write(run.final / "seen.txt", "\n".join(seen) + "\n")
+    _write_seen(run.final, manifest)
     # Last, since its presence says that the final fit is complete.
     write_predictions(tabulate(manifest.subset(calibrate), calibration.logits), run.final / "calibration.csv")
+
+
+def _leave_for_export(
+    folder: Path,
+    network: SliceNetwork,
+    manifest: Manifest,
+    images: NDArray[np.uint8],
+    *,
+    learnt: NDArray[np.int64],
+    held_out: Answers,
+) -> None:
+    """Write where the training images lie, how far the held-out ones are from them, and what was learnt from."""
+    _write_seen(folder, manifest.subset(learnt))
+    rows = _one_a_slice(manifest, learnt)
+    space = fit_embedding_space(answer(network, images, rows).embeddings, manifest.labels()[rows])
+    save_space(folder / SPACE, space, space.distance(held_out.embeddings))
+
+
+def _one_a_slice(manifest: Manifest, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first copy of each slice; the others would say the same again."""
+    first = {manifest.records[row].slice_id: int(row) for row in reversed(rows)}
+    return np.array(sorted(first.values()), dtype=np.int64)
+
+
+def _write_seen(folder: Path, manifest: Manifest) -> None:
+    seen = sorted({row.sha256[:PREFIX] for row in manifest})
+    atomic_write(folder / SEEN, "\n".join(seen) + "\n")
 
 
 def _rows(manifest: Manifest, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> TrainingRows:

@@ -1,0 +1,121 @@
+"""From the fits of a cross-fitted run to one bundle a fold, with which a run is measured without torch.
+
+Owns what sets the constants of a fold model: what the *other* folds' models say of the images they have not seen. So
+nothing in the bundle of a fold knows the fold that it is going to be asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.core.errors import MissingInput
+from tumorscope.core.files import atomic_write
+from tumorscope.evaluation.calibration import fit_temperature
+from tumorscope.evaluation.predictions import PredictionTable, read_predictions
+from tumorscope.export.card import write_card
+from tumorscope.export.onnx import checked_graph, with_card
+from tumorscope.training.fit import INITIAL_WEIGHTS
+from tumorscope.training.folder import RunFolder
+from tumorscope.training.novelty import SPACE, load_space
+
+__all__ = ["export_folds", "out_of_fold_novelty"]
+
+
+def export_folds(run: RunFolder, *, announce: Callable[[str], None], again: bool = False) -> None:
+    """Write the bundles of a run's folds that are missing.
+
+    Parameters
+    ----------
+    run
+        With all folds finished.
+    announce
+        Told of each fold before its bundle is made.
+    again
+        Whether to make those anew that are there.
+
+    Raises
+    ------
+    MissingInput
+        If a fold has not finished.
+    ParityError
+        If a graph does not answer as its network does; that bundle is not written.
+    """
+    table = read_predictions(run.path)
+    if table.folds is None:
+        raise MissingInput(f"{run.predictions} has no folds; train with --folds")
+    novelty = out_of_fold_novelty(run, table)
+    for number in (int(fold) for fold in np.unique(table.folds)):
+        if run.fold_bundle(number).is_file() and not again:
+            continue
+        announce(f"fold {number}: exporting the graph and checking it against torch")
+        _export_fold(run, number, table, novelty)
+
+
+def out_of_fold_novelty(run: RunFolder, table: PredictionTable) -> NDArray[np.float32]:
+    """Novelty of each image by the model that has not seen it.
+
+    Parameters
+    ----------
+    run
+        With all folds finished.
+    table
+        Its out-of-fold answers.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``float32 [N]`` in the order of the table.
+
+    Raises
+    ------
+    MissingInput
+        If a fold has not finished.
+    """
+    folds = np.asarray(table.folds)
+    novelty = np.zeros(len(table), dtype=np.float32)
+    for number in np.unique(folds):
+        path = run.fold(int(number)) / SPACE
+        if not path.is_file():
+            raise MissingInput(
+                f"fold {number} of {run.path} lacks {SPACE}; finish it, without training again, by: "
+                f"tumorscope train --folds --resume, with the options it was trained with"
+            )
+        _, held_out = load_space(path)
+        novelty[folds == number] = held_out
+    return novelty
+
+
+def _export_fold(run: RunFolder, number: int, table: PredictionTable, novelty: NDArray[np.float32]) -> None:
+    folder, others = run.fold(number), np.flatnonzero(np.asarray(table.folds) != number)
+    space, _ = load_space(folder / SPACE)
+    calibration = _part(table, others)
+    temperature = fit_temperature(calibration.logits, calibration.labels, calibration.weights)
+    origin = folder / INITIAL_WEIGHTS
+    card = write_card(
+        run,
+        temperature=temperature,
+        calibration=calibration,
+        novelty=novelty[others],
+        weights=origin.read_text(encoding="utf-8").strip() if origin.is_file() else "not recorded",
+        held_out_fold=number,
+    )
+    content = checked_graph(run, folder, temperature, space)
+    atomic_write(run.fold_bundle(number), with_card(content, card))
+
+
+def _part(table: PredictionTable, rows: NDArray[np.int64]) -> PredictionTable:
+    return replace(
+        table,
+        labels=table.labels[rows],
+        logits=table.logits[rows],
+        groups=table.groups[rows],
+        slice_ids=table.slice_ids[rows],
+        is_patient=table.is_patient[rows],
+        folds=np.asarray(table.folds)[rows],
+        paths=tuple(table.paths[row] for row in rows),
+        hashes=tuple(table.hashes[row] for row in rows),
+    )
