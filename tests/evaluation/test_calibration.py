@@ -1,4 +1,4 @@
-"""A temperature undoes a known over-confidence, and cross-fitting keeps each fold out of its own fit."""
+"""Calibration undoes a known over-confidence, and cross-fitting keeps each fold out of its own fit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from evaluation_cases import made_table
 from tumorscope.core.errors import InvalidManifest
-from tumorscope.evaluation.calibration import TEMPERATURE_RANGE, cross_fitted_temperatures, fit_temperature
+from tumorscope.evaluation.calibration import (
+    METHODS,
+    TEMPERATURE_RANGE,
+    Method,
+    Scaling,
+    cross_fitted_logits,
+    cross_fitted_temperatures,
+    fit_scaling,
+    fit_temperature,
+    fit_vector_scaling,
+)
 from tumorscope.evaluation.metrics import losses, softmax
 
 
@@ -72,3 +82,88 @@ def test_one_fold_is_not_enough() -> None:
         cross_fitted_temperatures(
             table.logits, table.labels, table.weights, np.ones(len(table), dtype=np.int64)
         )
+
+
+def test_a_known_vector_scaling_is_found() -> None:
+    logits, labels = _honest(15_000, 3)
+    scale, bias = np.array([0.5, 1.0, 2.0, 1.5]), np.array([0.6, -0.2, -0.5, 0.1])
+    found = fit_vector_scaling((logits - bias) / scale, labels, np.ones(len(labels)))
+    np.testing.assert_allclose(found.scale, scale, rtol=0.08)
+    np.testing.assert_allclose(found.bias, bias - bias.mean(), atol=0.08)
+
+
+def test_no_other_vector_scaling_has_a_smaller_penalised_loss() -> None:
+    table = made_table(5)
+    found = fit_vector_scaling(table.logits, table.labels, table.weights)
+    middle = 1.0 / fit_temperature(table.logits, table.labels, table.weights)
+
+    def penalised(scaling: Scaling) -> float:
+        loss = table.weights @ losses(scaling.apply(table.logits), table.labels)
+        return float(loss + 0.5 * ((scaling.scale / middle - 1.0) ** 2).sum() + 0.5 * (scaling.bias**2).sum())
+
+    best, rng = penalised(found), np.random.default_rng(0)
+    for size in (1e-3, 1e-1):
+        for _ in range(50):
+            other = Scaling(
+                found.scale + size * rng.normal(size=4) * middle, found.bias + size * rng.normal(size=4)
+            )
+            assert penalised(other) > best
+
+
+def test_weights_of_a_vector_scaling_count_as_repetitions() -> None:
+    logits, labels = _honest(200, 4)
+    twice = fit_vector_scaling(np.vstack([logits, logits[:50]]), np.append(labels, labels[:50]), np.ones(250))
+    weights = np.ones(200)
+    weights[:50] = 2.0
+    once = fit_vector_scaling(logits, labels, weights)
+    np.testing.assert_allclose(once.scale, twice.scale, rtol=1e-4)
+    np.testing.assert_allclose(once.bias, twice.bias, atol=1e-4)
+
+
+def test_a_vector_scaling_cannot_explode() -> None:
+    """Every answer right, one class absent: the loss alone would send scales and biases to infinity."""
+    labels = np.array([0, 1, 2] * 20)
+    logits = 0.5 * np.eye(4)[labels]
+    found = fit_vector_scaling(logits, labels, np.ones(60))
+    assert np.isfinite(found.scale).all()
+    assert (np.abs(found.bias) < 5.0).all()
+    assert (found.scale <= 1.0 / TEMPERATURE_RANGE[0] + 1e-9).all()
+    assert (found.scale >= 1.0 / TEMPERATURE_RANGE[1] - 1e-9).all()
+    assert np.isfinite(found.apply(1e4 * logits)).all()
+
+
+def test_the_class_order_is_nothing_to_a_vector_scaling() -> None:
+    table = made_table(6)
+    order = np.array([2, 0, 3, 1])
+    plain = fit_vector_scaling(table.logits, table.labels, table.weights)
+    other = fit_vector_scaling(table.logits[:, order], np.argsort(order)[table.labels], table.weights)
+    np.testing.assert_allclose(other.scale, plain.scale[order], rtol=1e-4)
+    np.testing.assert_allclose(other.bias, plain.bias[order], atol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_cross_fitted_logits_know_nothing_of_their_own_fold(method: Method) -> None:
+    table = made_table(7)
+    assert table.folds is not None
+    found = cross_fitted_logits(method, table.logits, table.labels, table.weights, table.folds)
+    here = table.folds == 3
+    own = fit_scaling(method, table.logits[~here], table.labels[~here], table.weights[~here])
+    np.testing.assert_allclose(found[here], own.apply(table.logits[here]))
+    spoiled = table.labels.copy()
+    spoiled[here] = (spoiled[here] + 1) % 4
+    again = cross_fitted_logits(method, table.logits, spoiled, table.weights, table.folds)
+    np.testing.assert_array_equal(again[here], found[here])
+    if method == "none":
+        np.testing.assert_array_equal(found, table.logits)
+    else:
+        assert not np.allclose(again[~here], found[~here])
+
+
+def test_a_temperature_is_the_same_either_way() -> None:
+    table = made_table(9)
+    assert table.folds is not None
+    arguments = (table.logits, table.labels, table.weights, table.folds)
+    np.testing.assert_allclose(
+        cross_fitted_logits("temperature", *arguments),
+        table.logits / cross_fitted_temperatures(*arguments)[:, None],
+    )

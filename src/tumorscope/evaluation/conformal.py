@@ -17,16 +17,28 @@ from numpy.typing import NDArray
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.labels import CLASS_ORDER
 
-__all__ = ["class_conditional_quantiles", "draw_weights"]
+__all__ = ["class_conditional_quantiles", "draw_weights", "prediction_sets", "supports"]
 
 _STEPS = 1e6  # quantiles are rounded up to it: serving compares in 32 bits
 
 
-def draw_weights(labels: NDArray[np.int64], groups: NDArray[np.str_]) -> NDArray[np.float64]:
-    """``float64 [N]``: 1/n for each of the n images that a group has of a class: a group counts once."""
+def draw_weights(
+    labels: NDArray[np.int64], groups: NDArray[np.str_], weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Weights that sum to 1 over the images that a group has of a class: a group counts once, ``float64 [N]``.
+
+    Parameters
+    ----------
+    labels, groups
+        ``[N]``.
+    weights
+        How the images of a group share its draw, ``float64 [N]`` above 0, such as 1/n for n copies of a slice;
+        equally where left out.
+    """
     _, group = np.unique(groups, return_inverse=True)
-    _, position, count = np.unique(group * len(CLASS_ORDER) + labels, return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / count[position])
+    _, position = np.unique(group * len(CLASS_ORDER) + labels, return_inverse=True)
+    shares = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
+    return np.asarray(shares / np.bincount(position, shares)[position])
 
 
 def class_conditional_quantiles(
@@ -69,3 +81,24 @@ def class_conditional_quantiles(
         if len(reached):
             quantiles[k] = min(1.0, np.ceil(scores[order][reached[0]] * _STEPS) / _STEPS)
     return quantiles
+
+
+def prediction_sets(probabilities: NDArray[Any], quantiles: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which classes an answer names, ``bool [N, 4]``: the rule that is served, so no set is empty.
+
+    Parameters
+    ----------
+    probabilities
+        Calibrated, ``[N, 4]``.
+    quantiles
+        ``float64 [4]``, or ``[N, 4]`` where each image has its own.
+    """
+    wide = np.asarray(probabilities, dtype=np.float64)
+    chosen = 1.0 - wide <= quantiles
+    chosen[np.arange(len(wide)), wide.argmax(axis=1)] = True
+    return np.asarray(chosen)
+
+
+def supports(groups: int, coverage: float) -> bool:
+    """Whether so many groups of a class can promise a coverage: *n* support up to ``n / (n + 1)``."""
+    return groups >= (groups + 1.0) * coverage - 1e-9

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.card import Figure
+from tumorscope.core.optional import require
 from tumorscope.evaluation.metrics import rates
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.ranking import ranking
@@ -29,6 +30,7 @@ __all__ = [
     "mean_figure",
     "rate_figures",
     "resampled_counts",
+    "share_figure",
 ]
 
 LEVEL = 0.95
@@ -123,6 +125,29 @@ def figure_of(value: float, spread: Floats) -> Figure:
     low, high = np.nanpercentile(spread, [tail, 100.0 - tail])
     # A resample may lose a class and the percentiles then miss the value: keep it inside.
     return Figure(value=value, low=min(float(low), value), high=max(float(high), value))
+
+
+def share_figure(share: float, groups: int) -> Figure:
+    """A share near 0 or 1 with the exact binomial interval of one draw a group (Clopper and Pearson, Biometrika 1934).
+
+    Where every group agrees a bootstrap has nothing to resample and returns an interval of no width, which promises
+    what a few dozen groups cannot show. A mean of one number in [0, 1] a group varies at most as much as that many
+    draws of yes or no, so this interval is wide enough however alike the slices of a group are.
+
+    Parameters
+    ----------
+    share
+        In [0, 1].
+    groups
+        On how many groups it rests, at least 1.
+    """
+    stats = require("scipy.stats", extra="evaluate", purpose="computing intervals of shares")
+    tail = (1.0 - LEVEL) / 2.0
+    hits = share * groups
+    # Not a whole number of hits where groups are covered in part; the beta quantiles do not ask for one.
+    low = float(stats.beta.ppf(tail, hits, groups - hits + 1.0)) if hits > 1e-9 else 0.0
+    high = float(stats.beta.ppf(1.0 - tail, hits + 1.0, groups - hits)) if groups - hits > 1e-9 else 1.0
+    return Figure(value=share, low=min(low, share), high=max(high, share))
 
 
 def group_positions(groups: NDArray[np.str_]) -> tuple[NDArray[np.int64], int]:

@@ -67,6 +67,11 @@ class CalibrationPart(_Part):
     brier: Figure
     brier_raw: Figure
     bins: tuple[BinOfReliability, ...]
+    loss_by_method: dict[str, Figure] = Field(
+        default_factory=dict,
+        description="Cross-fitted loss in nats of none, temperature and vector; chosen by it.",
+    )
+    ece_by_method: dict[str, Figure] = Field(default_factory=dict)
 
 
 class CoverageOfClass(_Part):
