@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Diagnosis", "Prediction", "Slice", "__version__", "load"]
+from tumorscope.core.version import __version__
 
-__version__ = "0.1.0"
+__all__ = ["Diagnosis", "Prediction", "Slice", "__version__", "load"]
 
 if TYPE_CHECKING:
     from tumorscope.core.labels import Diagnosis

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tumorscope import __version__
+from tumorscope.core.version import __version__
 from tumorscope.core.errors import InvalidConfiguration
 
 __all__ = ["VERBS", "call"]

@@ -7,7 +7,6 @@ https: an address from elsewhere can open no file of this machine.
 from __future__ import annotations
 
 from http.client import HTTPException, HTTPResponse
-from importlib.metadata import PackageNotFoundError, version
 from urllib.error import HTTPError, URLError
 from urllib.request import (
     HTTPDefaultErrorHandler,
@@ -21,6 +20,7 @@ from urllib.request import (
 )
 
 from tumorscope.core.errors import DownloadFailed
+from tumorscope.core.version import __version__
 
 __all__ = ["default_headers", "host", "open_url", "read_url", "reason", "unreachable"]
 
@@ -75,11 +75,7 @@ def open_url(request: Request) -> HTTPResponse:
 def default_headers() -> dict[str, str]:
     """What every request says of itself."""
     # Some hosts turn away urllib's own name. Compressed transfer would make ranges and sizes mean something else.
-    try:
-        name = f"tumorscope/{version('tumorscope')}"
-    except PackageNotFoundError:  # run from a source tree that was not installed
-        name = "tumorscope"
-    return {"User-Agent": name, "Accept-Encoding": "identity"}
+    return {"User-Agent": f"tumorscope/{__version__}", "Accept-Encoding": "identity"}
 
 
 def unreachable(url: str, error: Exception, advice: str) -> DownloadFailed:
