@@ -6,12 +6,12 @@ import itertools
 import re
 import time
 from collections import Counter
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from audit_cases import COUNTS, HOSTILE, Pixels, empty_audit, large_audit, pair, picture
+from page_elements import Elements, contrasts, luminance
 
 from browser import OpenPage
 from tumorscope.core.labels import Diagnosis
@@ -38,18 +38,6 @@ def file(html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class _Elements(HTMLParser):
-    """Every element with its attributes."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-
 def test_opens_without_network_in_any_width(open_page: OpenPage, file: Path) -> None:
     visit = open_page(file)
     sizes = visit.page.evaluate("[...document.images].map(image => image.naturalWidth)")
@@ -68,26 +56,11 @@ def test_opens_without_network_in_any_width(open_page: OpenPage, file: Path) -> 
 def test_all_text_can_be_read(open_page: OpenPage, file: Path, scheme: str) -> None:
     """Contrast of at least 4.5 to 1 in text and plots: WCAG 2.2, 1.4.3."""
     page = open_page(file, scheme=scheme).page
-    seen = page.evaluate(
-        """() => {
-          const found = new Set();
-          const texts = 'p, a, b, dd, dt, th, td, code, small, summary, h1, h2, h3, .verdict, .badge, .missing, text';
-          for (const element of document.querySelectorAll(texts)) {
-            if (!element.textContent.trim()) continue;
-            let behind = element;
-            while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
-            const style = getComputedStyle(element);
-            const ink = element.matches('text') ? style.fill : style.color;
-            found.add([ink, getComputedStyle(behind).backgroundColor].join(';'));
-          }
-          return [...found];
-        }"""
-    )
-    ratios = {both: _contrast(*map(_luminance, both.split(";"))) for both in seen}
+    ratios = contrasts(page)
 
     assert len(ratios) > 8
     assert {both: ratio for both, ratio in ratios.items() if ratio < 4.5} == {}
-    paper = _luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert paper > 0.8 if scheme == "light" else paper < 0.05
 
 
@@ -110,7 +83,7 @@ def test_print_shows_everything_on_white_paper(open_page: OpenPage, file: Path) 
     page.emulate_media(media="print", color_scheme="dark")
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
 
-    assert _luminance(paper) == 1
+    assert luminance(paper) == 1
     assert not page.locator("nav.contents").is_visible()
     assert page.locator("details.rest li").first.is_visible()
 
@@ -127,7 +100,7 @@ def test_hostile_names_are_text(open_page: OpenPage, file: Path, html: str) -> N
 
 
 def test_nothing_points_outside(html: str) -> None:
-    for _, attributes in _Elements(html).found:
+    for _, attributes in Elements(html).found:
         for name in ("href", "src", "srcset", "action", "data", "poster", "xlink:href"):
             assert (attributes.get(name) or "#").startswith(("#", "data:")), attributes
         assert not [name for name in attributes if name.startswith("on")]
@@ -137,7 +110,7 @@ def test_nothing_points_outside(html: str) -> None:
 
 
 def test_structure_for_screen_readers(html: str) -> None:
-    elements = _Elements(html).found
+    elements = Elements(html).found
     identifiers = Counter(attributes["id"] for _, attributes in elements if "id" in attributes)
     anchors = {(attributes["href"] or "")[1:] for tag, attributes in elements if tag == "a"}
     levels = [int(tag[1]) for tag, _ in elements if re.fullmatch(r"h[1-6]", tag)]
@@ -260,14 +233,3 @@ def test_same_bytes_again_quickly_and_small(audit: Audit, html: str) -> None:
     assert again == html
     assert len(html) < 4_000_000
     assert seconds < 1.5
-
-
-def _luminance(colour: str) -> float:
-    """Relative luminance of ``rgb(r, g, b)``, WCAG 2.2."""
-    channels = [int(channel) / 255 for channel in re.findall(r"\d+", colour)[:3]]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _contrast(one: float, other: float) -> float:
-    return (max(one, other) + 0.05) / (min(one, other) + 0.05)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from tumorscope import __version__
+from tumorscope.core.version import __version__
 from tumorscope.core.card import Figure
 from tumorscope.core.labels import Diagnosis
 from tumorscope.dataset.audit.document import Verdict
@@ -45,30 +45,12 @@ from tumorscope.reporting.evaluation_sections import (
     stress_ladders,
 )
 from tumorscope.reporting.evaluation_verdicts import ANCHORS, LINES, NOT_MEASURED, missing, verdicts
+from tumorscope.reporting.figure_words import CLASS_FIGURES, FIGURE_NAMES, is_rate, split_name
 from tumorscope.reporting.gallery import Picture, first_of
 from tumorscope.reporting.page import percent, render
 
 __all__ = ["evaluation_page"]
 
-_NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "macro_auroc": "AUROC, mean of the classes",
-    "macro_ap": "average precision, mean of the classes",
-    "loss": "loss (nats, raw logits)",
-    "loss_calibrated": "loss (nats, calibrated)",
-}
-_KINDS = {
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "ap": "average precision",
-}
-_SHARES = {"accuracy", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv"}
 _RANK = (Verdict.PROBLEM, Verdict.NOTICE, Verdict.NOT_RUN, Verdict.GOOD)
 _FAILURES = 60
 
@@ -138,6 +120,7 @@ def evaluation_page(
         by_class=_by_class(evaluated),
         sensitivities=_sensitivities(evaluated),
         confusion=_confusion(evaluated),
+        wrong=_slices(_wrong(evaluated)),
         roc=_roc(evaluated),
         calibration=measured.calibration,
         reliability=reliability_plot(measured.calibration),
@@ -166,30 +149,27 @@ def _mix(evaluated: Evaluated) -> list[tuple[Diagnosis, int, float]]:
 
 
 def _number(name: str, figure: Figure) -> Number:
-    return share(figure) if name in _SHARES else decimal(figure)
-
-
-def _split_name(name: str) -> tuple[str, Diagnosis | None]:
-    """``sensitivity_glioma`` to ``sensitivity`` of glioma; a figure of the whole has no class."""
-    kind, _, key = name.rpartition("_")
-    return (kind, Diagnosis(key)) if kind and key in set(Diagnosis) else (name, None)
+    return share(figure) if is_rate(name) else decimal(figure)
 
 
 def _figures(evaluated: Evaluated) -> list[FigureRow]:
-    whole = [name for name in evaluated.figures if _split_name(name)[1] is None]
-    ordered = sorted(whole, key=lambda name: list(_NAMES).index(name) if name in _NAMES else len(_NAMES))
+    whole = [name for name in evaluated.figures if split_name(name)[1] is None]
+    order = list(FIGURE_NAMES)
+    ordered = sorted(whole, key=lambda name: order.index(name) if name in order else len(order))
     return [
-        FigureRow(name, _NAMES.get(name, name.replace("_", " ")), _number(name, evaluated.figures[name]))
+        FigureRow(
+            name, FIGURE_NAMES.get(name, name.replace("_", " ")), _number(name, evaluated.figures[name])
+        )
         for name in ordered
     ]
 
 
 def _kinds(evaluated: Evaluated) -> list[tuple[str, str]]:
     """The figures that classes have, known ones first."""
-    present = dict.fromkeys(kind for kind, label in map(_split_name, evaluated.figures) if label is not None)
-    known = [kind for kind in _KINDS if kind in present]
-    further = [kind for kind in present if kind not in _KINDS]
-    return [(kind, _KINDS.get(kind, kind.replace("_", " "))) for kind in (*known, *further)]
+    present = dict.fromkeys(kind for kind, label in map(split_name, evaluated.figures) if label is not None)
+    known = [kind for kind in CLASS_FIGURES if kind in present]
+    further = [kind for kind in present if kind not in CLASS_FIGURES]
+    return [(kind, FIGURE_NAMES.get(kind, kind.replace("_", " "))) for kind in (*known, *further)]
 
 
 def _by_class(evaluated: Evaluated) -> list[ClassRow]:
@@ -235,6 +215,12 @@ def _confusion(evaluated: Evaluated) -> list[ConfusionRow]:
             cells.append(ConfusionCell(_slices(cell), part, round(100 * (part or 0)), label is answer))
         rows.append(ConfusionRow(label, _slices(whole), tuple(cells)))
     return rows
+
+
+def _wrong(evaluated: Evaluated) -> float:
+    """Slices beside the diagonal."""
+    right = sum(row[place] for place, row in enumerate(evaluated.confusion))
+    return sum(map(sum, evaluated.confusion)) - right
 
 
 def _roc(evaluated: Evaluated) -> str:

@@ -1,0 +1,244 @@
+"""The page of an evaluation in a real browser, and what it says."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from audit_cases import HOSTILE, Pixels
+from evaluated_cases import HOSTILE_SOURCE, evidence, full_parts, made_document, picture
+from page_elements import Elements, contrasts, luminance
+
+from browser import OpenPage
+from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.core.prediction import NOTICE
+from tumorscope.evaluation.report import Parts
+from tumorscope.reporting.evaluation_page import evaluation_page
+from tumorscope.reporting.evaluation_verdicts import NOT_MEASURED
+
+LEAKS = {"patient": 3, "file": 12}
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return made_document(leaks={})
+
+
+@pytest.fixture(scope="module")
+def html(document: dict[str, Any]) -> str:
+    return evaluation_page(document, full_parts(), picture, evidence=evidence)
+
+
+@pytest.fixture(scope="module")
+def file(html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(html, "utf-8")
+    return path
+
+
+def _written(folder: Path, document: dict[str, Any], parts: Parts | None) -> Path:
+    path = folder / "report.html"
+    path.write_text(evaluation_page(document, parts, picture), "utf-8")
+    return path
+
+
+def test_opens_without_network_in_any_width(open_page: OpenPage, file: Path) -> None:
+    visit = open_page(file)
+    visit.page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    sizes = visit.page.evaluate("[...document.images].map(image => image.naturalWidth)")
+
+    assert visit.page.locator("h1").inner_text() == "efficientnet-lite0"
+    assert Counter(sizes) == {128: 48}  # 24 errors, each with its heat-map
+    for width in (320, 375, 768, 1280, 2560):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        assert visit.overflow() <= 0
+    assert visit.console == []
+    assert [address for address in visit.requests if not address.startswith("data:")] == [file.as_uri()]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(open_page: OpenPage, tmp_path: Path, scheme: str) -> None:
+    """Contrast of at least 4.5 to 1 in text and plots: WCAG 2.2, 1.4.3."""
+    page = open_page(_written(tmp_path, made_document(leaks=LEAKS), full_parts()), scheme=scheme).page
+    ratios = contrasts(page)
+
+    assert len(ratios) > 12
+    assert {both: ratio for both, ratio in ratios.items() if ratio < 4.5} == {}
+    paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert paper > 0.8 if scheme == "light" else paper < 0.05
+
+
+def test_print_is_white_and_keeps_the_stamp(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(_written(tmp_path, made_document(leaks=LEAKS), full_parts()), scheme="dark").page
+    page.emulate_media(media="print", color_scheme="dark")
+
+    assert luminance(page.evaluate("getComputedStyle(document.body).backgroundColor")) == 1
+    assert page.locator(".stamp").is_visible()
+    assert page.locator("details.rest li").first.is_visible()
+
+
+def test_numbers_are_those_of_the_document(open_page: OpenPage, file: Path, document: dict[str, Any]) -> None:
+    page = open_page(file).page
+    shown = page.evaluate(
+        "[...document.querySelectorAll('#figures data')].map(each => [Number(each.value), each.textContent])"
+    )
+    expected = Counter(figure["value"] for figure in document["figures"].values())
+    # Sensitivities stand in the dot plot and in the table by class.
+    expected.update(
+        figure["value"] for name, figure in document["figures"].items() if name.startswith("sensitivity")
+    )
+
+    assert Counter(value for value, _ in shown) == expected
+    for value, text in shown:
+        digits = float(text.removesuffix(f"{NBSP}%"))
+        assert digits == pytest.approx(value * (100 if "%" in text else 1), abs=0.05 if "%" in text else 5e-4)
+    accuracy = document["figures"]["accuracy"]
+    interval = f"{accuracy['low'] * 100:.1f} to {accuracy['high'] * 100:.1f}{NBSP}%"
+    assert page.locator("header data").get_attribute("value") == str(accuracy["value"])
+    assert f"95{NBSP}% interval {interval}" in page.inner_text("header")
+    facts = page.locator(".facts dd").all_inner_texts()
+    assert facts == [f"{document[name]:,}" for name in ("images", "slices", "groups", "patients")]
+    cells = page.locator(".confusion td.cell .interval").all_inner_texts()
+    assert [float(cell.replace(",", "")) for cell in cells] == [
+        pytest.approx(cell, abs=0.05) for row in document["confusion"] for cell in row
+    ]
+
+
+def test_numbers_are_those_of_the_parts(html: str) -> None:
+    parts = full_parts()
+    shown = {float(attributes["value"] or "nan") for tag, attributes in Elements(html).found if tag == "data"}
+    assert parts.calibration is not None
+    assert parts.novelty is not None
+    assert parts.explanation is not None
+    assert parts.shortcut is not None
+    expected = {part.value for stratum in parts.strata for part in stratum.figures.values()}
+    expected |= {parts.calibration.ece.value, parts.calibration.ece_raw.value, parts.calibration.brier.value}
+    expected |= {part.covered.value for level in parts.coverage for part in level.classes.values()}
+    expected |= {level.mean_size.value for level in parts.coverage}
+    expected |= {part.value for kinds in parts.novelty.auroc.values() for part in kinds.values()}
+    expected |= set(parts.novelty.rejected.values())
+    expected |= {ladder.mean_relative_drop for ladder in parts.stress}
+    expected |= {parts.shortcut.brain_masked.value, parts.shortcut.outline_only.value}
+    expected |= {part.pointing.value for part in parts.explanation.pointing}
+    expected |= {part.bound for part in parts.explanation.pointing} | {0.07}
+    expected |= {mistake.probability for mistake in parts.mistakes[:24]}
+
+    assert expected <= shown
+
+
+def test_a_leak_is_stamped_on_everything(open_page: OpenPage, tmp_path: Path, html: str) -> None:
+    page = open_page(_written(tmp_path, made_document(leaks=LEAKS), full_parts()), height=600).page
+
+    assert "leaky split" not in html.lower()
+    assert page.title().startswith("LEAKY SPLIT: ")
+    assert page.locator(".stamp").bounding_box() is not None
+    page.evaluate("window.scrollTo(0, 5000)")
+    box = page.locator(".stamp").bounding_box()
+    assert box is not None
+    assert box["y"] == 0  # it stays in sight
+    assert "3 patients, 12 files on two sides" in page.inner_text("header")
+    captions = page.locator("caption, figcaption").all_inner_texts()
+    assert all("leaky split" in text for text in captions if "Files" not in text)
+    assert page.locator(".checks li").first.inner_text().startswith("Problem\nLeaks")
+
+
+def test_figures_never_lose_their_protocol(open_page: OpenPage, file: Path) -> None:
+    page = open_page(file).page
+    captions = page.locator("caption, figcaption").all_inner_texts()
+
+    assert len(captions) > 12
+    assert all("protocol patient-wise" in text for text in captions if "Files" not in text)
+
+
+def test_says_what_was_not_measured(open_page: OpenPage, tmp_path: Path) -> None:
+    bare = made_document(curves=False) | {"leaks": None}
+    visit = open_page(_written(tmp_path, bare, None), width=375)
+    page = visit.page
+
+    for key, words in NOT_MEASURED.items():
+        assert f"Not measured: {words}." in page.inner_text(f"#{key}")
+        assert page.locator(f"#{key} table, #{key} svg.plot, #{key} img").count() == 0
+    assert "Not measured: whether the split leaks. Nobody looked." in page.inner_text("#notes")
+    assert visit.console == []
+    assert visit.overflow() <= 0
+
+
+def test_says_that_pictures_or_heat_maps_are_missing() -> None:
+    parts = full_parts()
+
+    def none(_: str) -> Pixels | None:
+        return None
+
+    assert "Not measured: heat-maps of these errors." in evaluation_page(made_document(), parts, picture)
+    page = evaluation_page(made_document(), parts, none, evidence=none)
+    assert page.count("no picture") == page.count("no heat-map") == 24
+
+
+def test_no_errors_is_not_a_missing_part() -> None:
+    perfect = made_document(confusion=[[9.0 * (row == column) for column in range(4)] for row in range(4)])
+
+    assert "No slice was answered wrongly." in evaluation_page(perfect, Parts(), picture)
+
+
+def test_parts_may_lie_in_the_document() -> None:
+    whole = made_document(parts=full_parts().model_dump(mode="json"))
+
+    assert evaluation_page(whole, None, picture) == evaluation_page(made_document(), full_parts(), picture)
+
+
+def test_hostile_names_are_text(open_page: OpenPage, file: Path, html: str) -> None:
+    page = open_page(file).page
+    shown = HOSTILE.replace("\u202e", "\\u202e")
+
+    assert page.locator("script").count() == 0
+    assert page.locator("[onclick], [onerror]").count() == 0
+    assert page.locator("#mistakes bdi.path").first.text_content() == shown
+    assert page.locator("#strata bdi").nth(1).text_content() == HOSTILE_SOURCE.replace("\u202e", "\\u202e")
+    assert "<i>others</i>" in page.inner_text("#notes")
+    assert "\u202e" not in html
+
+
+def test_nothing_points_outside(html: str) -> None:
+    for _, attributes in Elements(html).found:
+        for name in ("href", "src", "srcset", "action", "data", "poster", "xlink:href"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:")), attributes
+        assert not [name for name in attributes if name.startswith("on")]
+    assert re.findall(r"https?://|//[a-z]+\.", html) == []
+    assert re.findall(r"url\((?!#)", html) == []
+    assert "default-src 'none'" in html
+
+
+def test_structure_for_screen_readers(html: str) -> None:
+    elements = Elements(html).found
+    identifiers = Counter(attributes["id"] for _, attributes in elements if "id" in attributes)
+    anchors = {(attributes["href"] or "")[1:] for tag, attributes in elements if tag == "a"}
+    levels = [int(tag[1]) for tag, _ in elements if re.fullmatch(r"h[1-6]", tag)]
+
+    assert max(identifiers.values()) == 1
+    assert anchors <= set(identifiers)
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert all(attributes.get("alt") for tag, attributes in elements if tag == "img")
+    for tag, attributes in elements:
+        if tag == "svg" and attributes.get("class") != "dots":  # its cell is hidden
+            assert attributes.get("aria-hidden") == "true" or attributes.get("aria-label")
+        if attributes.get("tabindex") == "0":
+            assert attributes.get("aria-label")
+
+
+def test_same_bytes_again(document: dict[str, Any], html: str) -> None:
+    assert evaluation_page(document, full_parts(), picture, evidence=evidence) == html
+    assert NOTICE in html
+    assert document["command"] in html
+
+
+def test_refuses_other_documents() -> None:
+    with pytest.raises(InvalidConfiguration, match="has the schema 'tumorscope/audit/1'"):
+        evaluation_page({"schema": "tumorscope/audit/1"}, None, picture)
+    with pytest.raises(InvalidConfiguration, match=r"damaged at figures\.accuracy\.low"):
+        evaluation_page(made_document(figures={"accuracy": {"value": 1.0, "high": 1.0}}), None, picture)
