@@ -8,10 +8,14 @@ import sys
 HEAVY = ("torch", "scipy", "sklearn", "rich", "onnxruntime", "nibabel", "h5py", "pydicom", "matplotlib")
 PROGRAM = """
 import sys
+import tumorscope.evaluation.comparison
+import tumorscope.evaluation.coverage
 import tumorscope.evaluation.document
 import tumorscope.evaluation.novelty
 import tumorscope.evaluation.protocol
 import tumorscope.evaluation.conformal
+import tumorscope.evaluation.reliability
+import tumorscope.evaluation.strata
 import tumorscope.synthesis.phantom
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
