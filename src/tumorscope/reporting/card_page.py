@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tumorscope.core.version import __version__
 from tumorscope.core.card import Figure, Measured, ModelCard
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.core.prediction import NOTICE
+from tumorscope.core.version import __version__
 from tumorscope.dataset.leaks import describe_leaks
 from tumorscope.evaluation.protocol import Protocol
 from tumorscope.evaluation.report import Parts

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from tumorscope.core.version import __version__
 from tumorscope.core.card import Figure
 from tumorscope.core.labels import Diagnosis
+from tumorscope.core.version import __version__
 from tumorscope.dataset.audit.document import Verdict
 from tumorscope.evaluation.report import Parts
 from tumorscope.reporting.evaluated import Evaluated, read_document
