@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, recall_score
 
 from evaluation_cases import made_table
 from tumorscope.core.errors import InvalidManifest
+from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.evaluation.strata import UNKNOWN, image_sizes, measure_strata, tumour_sizes
 
 
 def test_a_stratum_is_measured_as_it_would_be_alone() -> None:
-    table = made_table(1, groups=60)
+    table = made_table(1, groups=140)
     number = np.array([int(group.partition(":")[2]) for group in table.groups])
-    column = np.where(number < 30, "figshare", np.where(number < 55, "sartaj", UNKNOWN))
+    column = np.where(number < 100, "figshare", np.where(number < 130, "sartaj", UNKNOWN))
     found = measure_strata(table, {"source": column}, resamples=200)
     assert [(part.by, part.key, part.groups) for part in found.measured] == [
-        ("source", "figshare", 30),
-        ("source", "sartaj", 25),
+        ("source", "figshare", 100),
+        ("source", "sartaj", 30),
     ]
-    assert found.notes == ()
+    named = ", ".join(found.notes)
     for part in found.measured:
         rows = column == part.key
         truth, said = table.labels[rows], table.logits[rows].argmax(axis=1)
@@ -29,13 +32,15 @@ def test_a_stratum_is_measured_as_it_would_be_alone() -> None:
         assert part.figures["accuracy"].value == pytest.approx(
             accuracy_score(truth, said, sample_weight=weights)
         )
-        assert part.figures["sensitivity_glioma"].value == pytest.approx(
-            recall_score(truth == 0, said == 0, sample_weight=weights)
-        )
-        assert set(part.figures) <= {
-            "accuracy",
-            *(f"sensitivity_{key}" for key in ("glioma", "meningioma", "notumor", "pituitary")),
-        }
+        for k, key in enumerate(CLASS_ORDER):
+            groups = len(np.unique(table.groups[rows & (table.labels == k)]))
+            name = f"sensitivity_{key.value}"
+            assert (name in part.figures) == (groups >= 10)
+            assert (f"{key.value} of {part.key} ({groups})" in named) == (groups < 10)
+            if groups >= 10:
+                assert part.figures[name].value == pytest.approx(
+                    recall_score(truth == k, said == k, sample_weight=weights)
+                )
         assert part.figures["accuracy"].low < part.figures["accuracy"].value
 
 
@@ -50,9 +55,10 @@ def test_fewer_than_ten_groups_are_said_and_left_out() -> None:
         ("contrast-style", "axial"),
         ("contrast-style", "sagittal"),
     ]
-    assert found.notes[0] == (
-        "By plane not measured, with fewer than 10 groups (how many in brackets): coronal (9)."
+    assert found.notes[0].startswith(
+        "By plane not measured, with fewer than 10 groups (how many in brackets): "
     )
+    assert "coronal (9)" in found.notes[0]
     assert len(found.notes) == 2
 
 
@@ -96,3 +102,12 @@ def test_tumour_sizes_are_thirds_of_the_slices_and_copies_stay_together() -> Non
 def test_no_box_at_all_is_no_stratum() -> None:
     found = tumour_sizes(np.full(3, np.nan), np.array(["a", "b", "c"]))
     assert (found == UNKNOWN).all()
+
+
+def test_a_stratum_without_mistakes_is_not_called_certain() -> None:
+    table = made_table(3, groups=60)
+    perfect = replace(table, logits=9.0 * np.eye(4)[table.labels])
+    (part,) = measure_strata(perfect, {"plane": np.full(len(table), "axial")}, resamples=20).measured
+    accuracy = part.figures["accuracy"]
+    assert [accuracy.value, accuracy.high] == [1.0, 1.0]
+    assert accuracy.low == pytest.approx(0.025 ** (1 / 60))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from tumorscope.core.card import Figure
 from tumorscope.core.errors import InvalidManifest
-from tumorscope.evaluation.intervals import RESAMPLES, SEED, rate_figures
+from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.evaluation.intervals import RESAMPLES, SEED, rate_figures, share_figure
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.report import Stratum
 
@@ -24,7 +25,7 @@ __all__ = ["FEWEST_GROUPS", "UNKNOWN", "By", "Strata", "image_sizes", "measure_s
 By = Literal["source", "plane", "contrast-style", "tumour-size", "image-size"]
 
 FEWEST_GROUPS = 10
-"""A stratum with fewer groups is named, not measured."""
+"""A stratum with fewer groups, or the sensitivity to a class of a stratum, is named, not measured."""
 
 UNKNOWN = ""
 """The stratum of an image that has none, such as the tumour size of a slice without a tumour."""
@@ -79,12 +80,16 @@ def measure_strata(
             if part.group_count < FEWEST_GROUPS:
                 small.append(f"{key} ({part.group_count})")
                 continue
+            of_class = _groups_by_class(part)
+            small += [
+                f"{name} of {key} ({groups})" for name, groups in of_class.items() if groups < FEWEST_GROUPS
+            ]
             figures = rate_figures(part, {}, resamples=resamples, seed=seed)
-            measured.append(
-                Stratum(
-                    by=by, key=key, images=len(part), groups=part.group_count, figures=_of_a_stratum(figures)
-                )
-            )
+            kept = {"accuracy": _with_width(figures["accuracy"], part.group_count)}
+            for name, groups in of_class.items():
+                if groups >= FEWEST_GROUPS:
+                    kept[f"sensitivity_{name}"] = _with_width(figures[f"sensitivity_{name}"], groups)
+            measured.append(Stratum(by=by, key=key, images=len(part), groups=part.group_count, figures=kept))
         if small:
             notes.append(
                 f"By {by} not measured, with fewer than {FEWEST_GROUPS} groups (how many in brackets): "
@@ -138,12 +143,18 @@ def tumour_sizes(areas: NDArray[Any], slice_ids: NDArray[np.str_]) -> NDArray[np
     return np.where(with_box, names[np.digitize(own, [low, high], right=True)], UNKNOWN)
 
 
-def _of_a_stratum(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+def _groups_by_class(table: PredictionTable) -> dict[str, int]:
+    """How many groups each class has, of the classes that are present."""
     return {
-        name: figure
-        for name, figure in figures.items()
-        if name == "accuracy" or name.startswith("sensitivity_")
+        key.value: len(np.unique(table.groups[table.labels == key.position]))
+        for key in CLASS_ORDER
+        if (table.labels == key.position).any()
     }
+
+
+def _with_width(figure: Figure, groups: int) -> Figure:
+    """The exact interval of one draw a group where nothing was wrong, or all, and a bootstrap finds no variation."""
+    return share_figure(figure.value, groups) if figure.low == figure.high else figure
 
 
 def _subset(table: PredictionTable, rows: NDArray[np.int64]) -> PredictionTable:
