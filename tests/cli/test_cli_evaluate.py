@@ -31,6 +31,7 @@ from tumorscope.core.prediction import NOTICE
 from tumorscope.evaluation.metrics import losses
 from tumorscope.evaluation.predictions import PREDICTIONS_NAME, write_predictions
 from tumorscope.evaluation.protocol import patient_wise
+from tumorscope.synthesis.stresses import STRESSES
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -217,7 +218,16 @@ def test_wrong_combinations_are_refused_with_the_right_one(
     cases: list[tuple[tuple[str | Path, ...], type[Exception], str]] = [
         (("--model", bundle_path, *patient_wise_), InvalidConfiguration, "--protocol external --data"),
         (patient_wise_, InvalidConfiguration, "give its folder as --model"),
-        (("--model", run_folder, *patient_wise_, "--data", images), InvalidConfiguration, "--data is for"),
+        (
+            ("--model", run_folder, *patient_wise_, "--pass", "stress"),
+            InvalidConfiguration,
+            "--data and --report",
+        ),
+        (
+            ("--model", run_folder, *patient_wise_, "--report", tmp_path / "r", "--out", tmp_path / "o"),
+            InvalidConfiguration,
+            "leave --out away",
+        ),
         (("--model", run_folder, *external_, "--data", images), InvalidConfiguration, ".onnx file"),
         (("--model", bundle_path, *external_), InvalidConfiguration, "--data MANIFEST or FOLDER"),
         (("--model", tmp_path / "nowhere", *patient_wise_), MissingInput, "does not exist"),
@@ -369,3 +379,39 @@ class TestOfficialSplit:
         assert "not estimable: glioma 0, meningioma 1, notumor 1, pituitary 1" in result.stdout
         found = json.loads(_run(*arguments, "--format", "json").stdout)
         assert (found["figures"], found["confusion"], found["images"]) == ({}, [], 3)
+
+
+class TestReport:
+    def test_a_bundle_is_reported_with_every_pass_and_goes_on_after_an_interruption(
+        self, bundle_path: Path, images: Path, tmp_path: Path
+    ) -> None:
+        report = tmp_path / "report"
+        arguments: list[str | Path] = ["--model", bundle_path, "--protocol", "external", "--data", images]
+        arguments += ["--report", report, "--limit", "8", "--format", "json"]
+        for name in ("stress", "shortcut"):
+            arguments += ["--pass", name]
+        result = _run(*arguments)
+        assert result.exit_code == 0, result.output
+        written = json.loads((report / "evaluation.json").read_text())
+        assert written == json.loads(result.stdout)
+        assert written["command"].endswith("--pass stress --pass shortcut --limit 8")
+        parts = written["parts"]
+        assert {ladder["kind"] for ladder in parts["stress"]} == set(STRESSES)
+        assert 0 <= parts["shortcut"]["brain_masked"]["value"] <= 1
+        assert parts["calibration"] is None  # one bundle has no other folds to be calibrated on
+        page = (report / "report.html").read_text(encoding="utf-8")
+        assert "external" in page
+        kept = (report / "stress-ladders.json").read_bytes()
+        assert _run(*arguments).exit_code == 0
+        assert (report / "stress-ladders.json").read_bytes() == kept
+
+    def test_a_run_without_its_images_is_reported_and_says_what_is_missing(
+        self, run_folder: Path, tmp_path: Path
+    ) -> None:
+        result = _run("--model", run_folder, "--protocol", "patient-wise", "--report", tmp_path / "report")
+        assert result.exit_code == 0, result.output
+        written = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+        assert written["parts"]["calibration"]["method"] in ("none", "temperature", "vector")
+        assert [level["level"] for level in written["parts"]["coverage"]] == [0.8, 0.9, 0.95, 0.99]
+        assert any("No images were given" in note for note in written["notes"])
+        assert (tmp_path / "report" / "report.html").is_file()

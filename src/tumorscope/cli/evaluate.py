@@ -9,7 +9,7 @@ import json
 import shlex
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,13 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tumorscope.core.card import Measured
-    from tumorscope.core.errors import TumorscopeError
+    from tumorscope.assessment.measurement import Measurement
     from tumorscope.dataset.manifest import Manifest
     from tumorscope.evaluation.scoring import Scored
     from tumorscope.inference.classifier import Classifier
-
-    Failures = tuple[tuple[str, TumorscopeError], ...]
 
 __all__ = ["Format", "ProtocolName", "evaluate"]
 
@@ -42,6 +39,14 @@ class ProtocolName(StrEnum):
     LEAK_FREE = "leak-free"
     PATIENT_WISE = "patient-wise"
     EXTERNAL = "external"
+
+
+class PassName(StrEnum):
+    """The slow passes, see :class:`tumorscope.assessment.passes.Pass`."""
+
+    STRESS = "stress"
+    SHORTCUT = "shortcut"
+    EXPLANATION = "explanation"
 
 
 def evaluate(
@@ -63,8 +68,8 @@ def evaluate(
         Path | None,
         typer.Option(
             "--data",
-            help="All but patient-wise: a manifest (external: only its part 'test' where it has parts), or a folder "
-            "per class.",
+            help="A manifest (external: only its part 'test' where it has parts), or a folder per class. For "
+            "patient-wise the run's own images, for strata, --pass and the pictures of --report.",
         ),
     ] = None,
     out: Annotated[
@@ -73,6 +78,19 @@ def evaluate(
             "--out", help="Where evaluation.json goes: a file or a folder; a run's own folder if left out."
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", help="Folder for evaluation.json and report.html, with every part measured."
+        ),
+    ] = None,
+    passes: Annotated[
+        list[PassName] | None,
+        typer.Option(
+            "--pass", help="Ask the model again about changed images, with --report; may be repeated."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=8, help="Images that a --pass uses at most.")] = 400,
     allow_leaks: Annotated[
         bool,
         typer.Option("--allow-leaks", help="Measure a split that leaks all the same; the result says so."),
@@ -90,43 +108,25 @@ def evaluate(
       tumorscope evaluate --model runs/first --protocol patient-wise
       tumorscope evaluate --model bundle.onnx --protocol external --data images/ --out evaluation.json
       tumorscope evaluate --model bundle.onnx --protocol official --data brain-tumor-mri/
+      tumorscope evaluate --model runs/first --protocol patient-wise --data images/ --report report/ --pass stress
     """  # noqa: D301 - the help needs the character itself, not two of them
     from tumorscope.cli.evaluation_tables import show
 
-    command = _command(protocol, model, data, allow_leaks=allow_leaks)
-    failures: Failures = ()
-    further: tuple[str, ...] = ()
-    target = _target(out, model if protocol is ProtocolName.PATIENT_WISE else None)
+    command = _command(protocol, model, data, allow_leaks=allow_leaks, passes=passes or [], limit=limit)
+    _check_report(report, out, passes, data)
+    target = _target(report or out, model if protocol is ProtocolName.PATIENT_WISE else None)
     if protocol is ProtocolName.PATIENT_WISE:
-        from tumorscope.evaluation.predictions import read_predictions
-        from tumorscope.evaluation.protocol import patient_wise
-        from tumorscope.evaluation.synthetic import sources_of_run, synthetic_notes
-
-        run = _run_folder(model, data)
-        table, name = read_predictions(run), run.name
-        further = synthetic_notes(sources_of_run(run))
-        measured, by_class = patient_wise(table, command, allow_leaks=allow_leaks), _count(table.labels)
+        measurement = _measure_run(_run_folder(model), data, command, allow_leaks=allow_leaks)
     else:
-        from tumorscope.evaluation.protocol import Protocol, measure, not_estimable
-        from tumorscope.evaluation.selection import images_to_test
-        from tumorscope.evaluation.synthetic import synthetic_notes
+        measurement = _measure_bundle(
+            protocol, model, data, command, batch_size=batch_size, progress=progress, allow_leaks=allow_leaks
+        )
+    if report is not None:
+        from tumorscope.cli.evaluation_report import write_report
 
-        chosen = Protocol(protocol.value)
-        classifier = _bundle(model, data, protocol)
-        card, name = classifier.card, classifier.facts.label
-        images = images_to_test(_manifest(data), chosen, allow_leaks=allow_leaks)
-        further = (*synthetic_notes(row.source for row in images.manifest), *images.notes)
-        if images.estimable:
-            scored = _scored(classifier, images.manifest, batch_size=batch_size, progress=progress)
-            table, failures = scored.table, scored.failures
-            measured = measure(table, chosen, command, temperature=card.temperature, leaks=images.leaks)
-            by_class = _count(table.labels)
-        else:
-            measured, by_class = (
-                not_estimable(images.manifest, chosen, command),
-                _count(images.manifest.labels()),
-            )
-    result = _document(measured, by_class, name, failures, further)
+        result = write_report(measurement, report, passes=passes or [], limit=limit, progress=progress)
+    else:
+        result = measurement.document()
     text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
     if target is not None:
         from tumorscope.core.files import atomic_write
@@ -143,7 +143,28 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _command(protocol: ProtocolName, model: Path | None, data: Path | None, *, allow_leaks: bool) -> str:
+def _check_report(
+    report: Path | None, out: Path | None, passes: list[PassName] | None, data: Path | None
+) -> None:
+    from tumorscope.core.errors import InvalidConfiguration
+
+    if report is not None and out is not None:
+        raise InvalidConfiguration("--report DIR holds evaluation.json already; leave --out away")
+    if passes and (report is None or data is None):
+        raise InvalidConfiguration(
+            "--pass asks the model about images and writes a report: give --data and --report"
+        )
+
+
+def _command(
+    protocol: ProtocolName,
+    model: Path | None,
+    data: Path | None,
+    *,
+    allow_leaks: bool,
+    passes: list[PassName],
+    limit: int,
+) -> str:
     words = ["tumorscope", "evaluate"]
     if model is not None:
         words += ["--model", model.as_posix()]
@@ -152,6 +173,10 @@ def _command(protocol: ProtocolName, model: Path | None, data: Path | None, *, a
         words += ["--data", data.as_posix()]
     if allow_leaks:
         words.append("--allow-leaks")
+    for name in passes:
+        words += ["--pass", name.value]
+    if passes:
+        words += ["--limit", str(limit)]
     return shlex.join(words)
 
 
@@ -169,7 +194,7 @@ def _target(out: Path | None, run: Path | None) -> Path | None:
     return target
 
 
-def _run_folder(model: Path | None, data: Path | None) -> Path:
+def _run_folder(model: Path | None) -> Path:
     from tumorscope.core.errors import InvalidConfiguration, MissingInput
 
     if model is None or model.is_file():
@@ -177,13 +202,71 @@ def _run_folder(model: Path | None, data: Path | None) -> Path:
             "the protocol patient-wise reads the out-of-fold answers of a run: give its folder as --model; "
             "for a bundle use --protocol external --data FOLDER"
         )
-    if data is not None:
-        raise InvalidConfiguration("--data is for the protocol external; a run knows its own images")
     if not model.exists():
         raise MissingInput(
             f"{model} does not exist; give the folder of a run made by: tumorscope train --folds"
         )
     return model
+
+
+def _measure_run(run: Path, data: Path | None, command: str, *, allow_leaks: bool) -> Measurement:
+    from tumorscope.assessment.measurement import Measurement
+    from tumorscope.evaluation.predictions import read_predictions
+    from tumorscope.evaluation.protocol import patient_wise
+    from tumorscope.evaluation.synthetic import sources_of_run, synthetic_notes
+
+    table = read_predictions(run)
+    return Measurement(
+        measured=patient_wise(table, command, allow_leaks=allow_leaks),
+        model=run.name,
+        images_by_class=_count(table.labels),
+        table=table,
+        images=None if data is None else _manifest(data),
+        notes=synthetic_notes(sources_of_run(run)),
+        run=run,
+    )
+
+
+def _measure_bundle(
+    protocol: ProtocolName,
+    model: Path | None,
+    data: Path | None,
+    command: str,
+    *,
+    batch_size: int,
+    progress: bool,
+    allow_leaks: bool,
+) -> Measurement:
+    from tumorscope.assessment.measurement import Measurement
+    from tumorscope.evaluation.protocol import Protocol, measure, not_estimable
+    from tumorscope.evaluation.selection import images_to_test
+    from tumorscope.evaluation.synthetic import synthetic_notes
+
+    chosen = Protocol(protocol.value)
+    classifier = _bundle(model, data, protocol)
+    images = images_to_test(_manifest(data), chosen, allow_leaks=allow_leaks)
+    notes = (*synthetic_notes(row.source for row in images.manifest), *images.notes)
+    if not images.estimable:
+        return Measurement(
+            measured=not_estimable(images.manifest, chosen, command),
+            model=classifier.facts.label,
+            images_by_class=_count(images.manifest.labels()),
+            notes=notes,
+        )
+    scored = _scored(classifier, images.manifest, batch_size=batch_size, progress=progress)
+    return Measurement(
+        measured=measure(
+            scored.table, chosen, command, temperature=classifier.card.temperature, leaks=images.leaks
+        ),
+        model=classifier.facts.label,
+        images_by_class=_count(scored.table.labels),
+        table=scored.table,
+        images=images.manifest,
+        notes=notes,
+        failures=scored.failures,
+        classifier=classifier,
+        bundle=model,
+    )
 
 
 def _manifest(data: Path | None) -> Manifest:
@@ -228,12 +311,3 @@ def _count(labels: NDArray[np.int64]) -> dict[str, int]:
     from tumorscope.core.labels import CLASS_ORDER
 
     return {key.value: int((labels == key.position).sum()) for key in CLASS_ORDER}
-
-
-def _document(
-    measured: Measured, by_class: dict[str, int], name: str, failures: Failures, further: tuple[str, ...]
-) -> dict[str, Any]:
-    from tumorscope.evaluation.document import document
-
-    told = tuple((path, error.code, str(error)) for path, error in failures)
-    return document(measured, model=name, images_by_class=by_class, failures=told, further_notes=further)

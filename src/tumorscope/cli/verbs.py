@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tumorscope.core.version import __version__
 from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.core.version import __version__
 
 __all__ = ["VERBS", "call"]
 

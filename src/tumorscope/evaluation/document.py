@@ -13,6 +13,7 @@ from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import NOTICE
 from tumorscope.evaluation.intervals import LEVEL, RESAMPLES, SEED
 from tumorscope.evaluation.protocol import Protocol, notes
+from tumorscope.evaluation.report import Parts
 
 __all__ = ["EVALUATION_NAME", "SCHEMA", "document"]
 
@@ -28,6 +29,7 @@ def document(
     images_by_class: Mapping[str, int],
     failures: tuple[tuple[str, str, str], ...] = (),
     further_notes: tuple[str, ...] = (),
+    parts: Parts | None = None,
 ) -> dict[str, Any]:
     """Everything there is to say of one evaluation, as JSON types.
 
@@ -43,7 +45,10 @@ def document(
         (path, error code, message) of each image that could not be read and is in no figure.
     further_notes
         What else a reader must know, put before the notes that follow from the figures.
+    parts
+        Everything beyond the headline; no key ``parts`` where ``None``.
     """
+    beyond = {} if parts is None else {"parts": parts.model_dump(mode="json")}
     return {
         "schema": SCHEMA,
         "model": model,
@@ -69,5 +74,6 @@ def document(
             {"path": path, "error": {"code": code, "message": text}} for path, code, text in failures
         ],
         "command": measured.command,
+        **beyond,
         "notice": NOTICE,
     }

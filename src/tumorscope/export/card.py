@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.version import __version__
 from tumorscope.core.card import DataProvenance, Measured, ModelCard, Thresholds
 from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.core.version import __version__
 from tumorscope.dataset.leaks import describe_leaks
 from tumorscope.evaluation.calibration import cross_fitted_temperatures
 from tumorscope.evaluation.conformal import class_conditional_quantiles, draw_weights

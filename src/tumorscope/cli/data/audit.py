@@ -52,9 +52,9 @@ def audit(
       tumorscope data audit manifest.parquet --report audit/ --model runs/first
       tumorscope data audit images/ --report audit/ --model bundle.onnx
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
-    from tumorscope.core.version import __version__
     from tumorscope.cli.progress import counter
     from tumorscope.core.files import atomic_write, check_writable
+    from tumorscope.core.version import __version__
     from tumorscope.dataset.audit.pictures import pictures_of
     from tumorscope.dataset.audit.run import audit as audit_data
     from tumorscope.dataset.class_names import ClassNames

@@ -64,9 +64,9 @@ def split(
       tumorscope data split images/ --hold-out 0.2 --folds 4 --out split.parquet
       tumorscope data split manifest.csv --leak-free --keep-folds --out leak-free.csv
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
-    from tumorscope.core.version import __version__
     from tumorscope.cli.data.report import left_out
     from tumorscope.core.files import check_writable
+    from tumorscope.core.version import __version__
     from tumorscope.dataset.certificate import certificate_path, certify, write_certificate
     from tumorscope.dataset.manifest_file import read_manifest, write_manifest
     from tumorscope.dataset.resplit import SplitRequest, resplit

@@ -1,0 +1,71 @@
+"""One model measured under one protocol, and what the parts of its report are made from.
+
+Owns the record that passes from the figures to the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tumorscope.core.card import Measured
+from tumorscope.core.errors import TumorscopeError
+from tumorscope.dataset.manifest import Manifest
+from tumorscope.evaluation.document import document
+from tumorscope.evaluation.predictions import PredictionTable
+from tumorscope.evaluation.report import Parts
+from tumorscope.inference.classifier import Classifier
+
+__all__ = ["Measurement"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """Figures with everything that is known beside them.
+
+    Parameters
+    ----------
+    measured
+        The figures, with protocol, counts and command.
+    model
+        What to call the model.
+    images_by_class
+        How many images each class had.
+    table
+        The answers; ``None`` where the protocol gives no figure.
+    images
+        The manifest of the same images, where it is at hand.
+    notes
+        What a reader must know.
+    failures
+        Images that could not be read.
+    run
+        Folder of the run whose fold models answered.
+    classifier, bundle
+        The bundle that answered, and its file (``None`` for the one that ships).
+    """
+
+    measured: Measured
+    model: str
+    images_by_class: Mapping[str, int]
+    table: PredictionTable | None = None
+    images: Manifest | None = None
+    notes: tuple[str, ...] = ()
+    failures: tuple[tuple[str, TumorscopeError], ...] = ()
+    run: Path | None = None
+    classifier: Classifier | None = None
+    bundle: Path | None = None
+
+    def document(self, parts: Parts | None = None, notes: tuple[str, ...] = ()) -> dict[str, Any]:
+        """``evaluation.json``, with further parts and notes."""
+        told = tuple((path, error.code, str(error)) for path, error in self.failures)
+        return document(
+            self.measured,
+            model=self.model,
+            images_by_class=self.images_by_class,
+            failures=told,
+            further_notes=(*self.notes, *notes),
+            parts=parts,
+        )

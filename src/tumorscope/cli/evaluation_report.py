@@ -1,0 +1,33 @@
+"""The report of ``tumorscope evaluate``: progress bars around the work, and the page on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from tumorscope.assessment.measurement import Measurement
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    measurement: Measurement, folder: Path, *, passes: Sequence[str], limit: int, progress: bool
+) -> dict[str, Any]:
+    """Write ``report.html`` and return what ``evaluation.json`` is to hold."""
+    from tumorscope.assessment.passes import Pass
+    from tumorscope.assessment.report import REPORT_NAME, full_report
+    from tumorscope.cli.data.steps import steps
+    from tumorscope.core.files import atomic_write, check_writable
+
+    check_writable(folder / REPORT_NAME)
+    with steps(show=progress) as begin:
+        document, page = full_report(
+            measurement, [Pass(name) for name in passes], folder=folder, limit=limit, begin=begin
+        )
+    atomic_write(folder / REPORT_NAME, page)
+    typer.echo(f"written to {folder / REPORT_NAME}", err=True)
+    return document
