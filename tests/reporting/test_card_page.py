@@ -76,6 +76,12 @@ def test_a_leak_is_stamped(card: ModelCard, document: dict[str, Any]) -> None:
     assert "Leaky" not in card_markdown(card, document)
 
 
+def test_a_fold_model_says_that_it_is_one(card: ModelCard) -> None:
+    fold = card.model_copy(update={"data": card.data.model_copy(update={"held_out_fold": 2})})
+
+    assert "made to measure and not to be used: it has not seen fold 2" in card_markdown(fold)
+
+
 def test_hostile_cards_stay_text(card: ModelCard) -> None:
     odd = card.model_copy(
         update={"name": HOSTILE, "limits": (HOSTILE, "- 1. # x"), "licences": {HOSTILE: HOSTILE}}

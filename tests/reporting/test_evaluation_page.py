@@ -118,6 +118,7 @@ def test_numbers_are_those_of_the_parts(html: str) -> None:
     assert parts.shortcut is not None
     expected = {part.value for stratum in parts.strata for part in stratum.figures.values()}
     expected |= {parts.calibration.ece.value, parts.calibration.ece_raw.value, parts.calibration.brier.value}
+    expected |= {part.value for part in parts.calibration.loss_by_method.values()}
     expected |= {part.covered.value for level in parts.coverage for part in level.classes.values()}
     expected |= {level.mean_size.value for level in parts.coverage}
     expected |= {part.value for kinds in parts.novelty.auroc.values() for part in kinds.values()}
@@ -125,7 +126,7 @@ def test_numbers_are_those_of_the_parts(html: str) -> None:
     expected |= {ladder.mean_relative_drop for ladder in parts.stress}
     expected |= {parts.shortcut.brain_masked.value, parts.shortcut.outline_only.value}
     expected |= {part.pointing.value for part in parts.explanation.pointing}
-    expected |= {part.bound for part in parts.explanation.pointing} | {0.07}
+    expected |= {part.bound for part in parts.explanation.pointing} | {0.07, 0.55}
     expected |= {mistake.probability for mistake in parts.mistakes[:24]}
 
     assert expected <= shown

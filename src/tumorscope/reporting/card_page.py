@@ -135,6 +135,11 @@ def _model(card: ModelCard) -> Facts:
 
 def _data(card: ModelCard) -> Iterator[Block]:
     data = card.data
+    if data.held_out_fold is not None:
+        yield Paragraph(
+            f"A fold model, made to measure and not to be used: it has not seen fold {data.held_out_fold}.",
+            strong=True,
+        )
     yield Facts(
         (
             ("Images", f"{count(data.images)} images of {count(data.slices)} slices"),

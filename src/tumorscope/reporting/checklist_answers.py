@@ -133,9 +133,10 @@ def test_labels(known: Known) -> Answer:
             "How the test images were labelled. 'tumorscope data audit' looks for doubtful labels."
         )
     conflicts, suspects = len(known.audit.conflicts), len(known.audit.suspected_labels)
-    checked = {check.key: check for check in known.audit.checks}
-    doubt = checked.get("suspected-labels")
-    looked = doubt is not None and doubt.verdict is not Verdict.NOT_RUN
+    # The list is empty as well where nobody looked.
+    looked = suspects or any(
+        check.key == "label-errors" and check.verdict is not Verdict.NOT_RUN for check in known.audit.checks
+    )
     more = f"; {count(suspects)} labels were doubted by a model" if looked else ""
     return filled(
         f"{count(conflicts)} pictures carry contradictory labels{more}.",

@@ -34,6 +34,7 @@ from tumorscope.reporting.evaluation_cards import (
 from tumorscope.reporting.evaluation_plots import curves
 from tumorscope.reporting.evaluation_sections import (
     before_after,
+    calibration_methods,
     coverage_view,
     explanation_rows,
     mistake_view,
@@ -125,6 +126,7 @@ def evaluation_page(
         calibration=measured.calibration,
         reliability=reliability_plot(measured.calibration),
         ece=before_after(measured.calibration),
+        methods=calibration_methods(measured.calibration),
         coverage=[coverage_view(level) for level in measured.coverage],
         strata=strata_tables(measured.strata, accuracy),
         stress=stress_ladders(measured.stress),

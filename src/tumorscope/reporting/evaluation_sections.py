@@ -43,6 +43,7 @@ from tumorscope.reporting.page import percent
 
 __all__ = [
     "before_after",
+    "calibration_methods",
     "coverage_view",
     "explanation_rows",
     "mistake_view",
@@ -89,6 +90,18 @@ def before_after(part: CalibrationPart | None) -> list[tuple[str, Number, Number
     return [
         ("ECE", decimal(part.ece_raw), decimal(part.ece)),
         ("Brier score", decimal(part.brier_raw), decimal(part.brier)),
+    ]
+
+
+def calibration_methods(part: CalibrationPart | None) -> list[tuple[str, Number | None, Number | None]]:
+    """Each method that was tried: loss, by which one is chosen, and ECE."""
+    if part is None:
+        return []
+    tried = dict.fromkeys([*part.loss_by_method, *part.ece_by_method])
+    found = ((name, part.loss_by_method.get(name), part.ece_by_method.get(name)) for name in tried)
+    return [
+        (name, None if loss is None else decimal(loss), None if ece is None else decimal(ece))
+        for name, loss, ece in found
     ]
 
 
@@ -264,12 +277,17 @@ def explanation_rows(part: ExplanationPart | None) -> list[tuple[str, Number | N
         (
             "Deletion in random order",
             part.random_order_deletion_auc,
-            "The same without the map, for comparison.",
+            "Without the map, for comparison.",
         ),
         (
             "Insertion curve",
             part.insertion_auc,
             "Area while the brightest places are put back. High is good.",
+        ),
+        (
+            "Insertion in random order",
+            part.random_order_insertion_auc,
+            "Without the map, for comparison.",
         ),
     )
     rows: list[tuple[str, Number | None, float | None, str]] = [
