@@ -94,14 +94,17 @@ def test_figures_are_those_of_the_record(checkout: Path) -> None:
     document = json.loads(run([*command, "--format", "json"], checkout).stdout)
     for name in ("images", "slices", "groups", "patients"):
         assert re.search(rf"\b{document[name]:,} {name}\b", README), name
-    for name, figure in document["figures"].items():
-        row = re.search(
-            rf"^\| {re.escape(name)} \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|$", README, flags=re.MULTILINE
-        )
-        assert row, name
-        assert [float(part) for part in row.groups()] == [
-            round(figure[part], 3) for part in ("value", "low", "high")
-        ]
+    rows = dict(re.findall(r"^\| (\w+) \| ([\d.]+ \| [\d.]+ to [\d.]+) \|$", README, flags=re.MULTILINE))
+    shown = {"accuracy", "balanced_accuracy", "macro_f1", "loss", "loss_calibrated"}
+    shown |= {
+        f"{kind}_{key}"
+        for kind in ("sensitivity", "specificity", "ppv", "auroc")
+        for key in document["class_order"]
+    }
+    assert set(rows) == shown
+    for name, row in rows.items():
+        value, low, high = (round(document["figures"][name][part], 3) for part in ("value", "low", "high"))
+        assert row == f"{value} | {low} to {high}", name
 
 
 def test_data_commands(checkout: Path) -> None:
