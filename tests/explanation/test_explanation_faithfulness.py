@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,3 +231,22 @@ def test_an_unreadable_image_is_listed_and_no_box_at_all_is_an_error(
     bare = Manifest((replace(first, box=None),), tmp_path)
     with pytest.raises(InvalidManifest, match="box_cx"):
         check_explanations([HeldOut(bare, SIZE, session.run)])
+
+
+def test_a_file_that_is_there_twice_is_drawn_once(
+    tmp_path: Path, phantoms: Manifest, bundle_path: Path
+) -> None:
+    session = Session(read_bundle(bundle_path), threads=1)
+    first = next(row for row in phantoms if row.box is not None)
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(first.path.read_bytes())
+    twice = Manifest((first, replace(first, path=copy, slice_id="another")), tmp_path)
+    asked: list[int] = []
+
+    def run(images: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[np.float32]]:
+        asked.append(len(images))
+        return session.run(images, names)
+
+    part, _ = check_explanations([HeldOut(twice, SIZE, run)], curve_images=2, steps=1)
+    assert part.pointing[0].images == 2
+    assert asked == [2, 8], "one pass over both, and one set of four curves of two points"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def check_explanations(
     chosen = _spread([row for part in parts for row in part.images], curve_images)
     wanted = [
         Manifest(
-            tuple(row for row in part.images if row.box is not None or row.sha256 in chosen), part.images.root
+            tuple(row for row in part.images if row.box is not None or row.path in chosen), part.images.root
         )
         for part in parts
     ]
@@ -146,15 +147,15 @@ def check_explanations(
     return _part(found, drawn), tuple(found.failures)
 
 
-def _spread(rows: Sequence[ImageRecord], count: int) -> frozenset[str]:
-    """File hashes of images in an order that their content gives, classes in turn, one a slice."""
+def _spread(rows: Sequence[ImageRecord], count: int) -> frozenset[Path]:
+    """Images in an order that their content gives, classes in turn, one a slice and never the same file twice."""
     by_class: dict[str, dict[str, ImageRecord]] = defaultdict(dict)
-    for row in sorted(rows, key=lambda row: row.sha256):
+    for row in sorted({row.sha256: row for row in rows}.values(), key=lambda row: row.sha256):
         by_class[row.label].setdefault(row.slice_id, row)
     queues = [list(by_class[key].values()) for key in sorted(by_class)]
-    chosen: list[str] = []
+    chosen: list[Path] = []
     for turn in range(max(map(len, queues), default=0)):
-        chosen += [queue[turn].sha256 for queue in queues if turn < len(queue)]
+        chosen += [queue[turn].path for queue in queues if turn < len(queue)]
     return frozenset(chosen[:count])
 
 
@@ -174,7 +175,7 @@ def _batches(images: Manifest, size: int, found: _Found) -> Iterator[list[_Read]
         yield batch
 
 
-def _collect(part: HeldOut, batch: Sequence[_Read], chosen: frozenset[str], found: _Found) -> None:
+def _collect(part: HeldOut, batch: Sequence[_Read], chosen: frozenset[Path], found: _Found) -> None:
     images = np.stack([each.image for each in batch])
     heatmaps, probabilities = part.run(images, ("heatmap", "probabilities"))
     answered = probabilities.argmax(axis=1)
@@ -183,7 +184,7 @@ def _collect(part: HeldOut, batch: Sequence[_Read], chosen: frozenset[str], foun
         if each.target is not None:
             found.targets.append(each.target)
             found.pointed.append(heatmaps[number, each.row.label.position])
-    picked = [number for number, each in enumerate(batch) if each.row.sha256 in chosen]
+    picked = [number for number, each in enumerate(batch) if each.row.path in chosen]
     found.inputs += [
         _Shown(batch[k].row, batch[k].image, int(answered[k]), shown[k], part.run) for k in picked
     ]
