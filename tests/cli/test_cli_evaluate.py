@@ -401,6 +401,8 @@ class TestReport:
         assert parts["calibration"] is None  # one bundle has no other folds to be calibrated on
         page = (report / "report.html").read_text(encoding="utf-8")
         assert "external" in page
+        for name in ("model-card.md", "claim-2024.md", "tripod-ai.md"):
+            assert (report / name).read_text(encoding="utf-8").startswith("#")
         kept = (report / "stress-ladders.json").read_bytes()
         assert _run(*arguments).exit_code == 0
         assert (report / "stress-ladders.json").read_bytes() == kept

@@ -6,6 +6,7 @@ Owns which parts are tried, and what is said of those that cannot be had.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,39 @@ from tumorscope.assessment.from_answers import parts_of_answers
 from tumorscope.assessment.measurement import Measurement
 from tumorscope.assessment.passes import Begin, Pass, run_passes
 from tumorscope.assessment.pictures import MistakePictures
+from tumorscope.core.card import ModelCard
 from tumorscope.core.errors import MissingInput
+from tumorscope.evaluation.report import Parts
+from tumorscope.inference.classifier import load
+from tumorscope.reporting.card_page import card_markdown
+from tumorscope.reporting.checklists import claim_markdown, tripod_markdown
 from tumorscope.reporting.evaluation_page import evaluation_page
 
-__all__ = ["REPORT_NAME", "full_report"]
+__all__ = ["REPORT_NAME", "Report", "full_report"]
 
 REPORT_NAME = "report.html"
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a report consists of.
+
+    Parameters
+    ----------
+    document
+        What ``evaluation.json`` holds.
+    files
+        Further files by name: the page and, where a bundle is at hand, its card and the reporting checklists.
+    """
+
+    document: dict[str, Any]
+    files: dict[str, str]
+
+
 def full_report(
     measurement: Measurement, passes: Collection[Pass], *, folder: Path, limit: int, begin: Begin
-) -> tuple[dict[str, Any], str]:
-    """Measure every part and write the page.
+) -> Report:
+    """Measure every part and write the pages.
 
     Parameters
     ----------
@@ -40,11 +62,6 @@ def full_report(
     begin
         Called with the title of each pass.
 
-    Returns
-    -------
-    tuple
-        The document, with its parts, and the page.
-
     Raises
     ------
     MissingInput
@@ -52,17 +69,38 @@ def full_report(
     """
     if measurement.table is None:
         document = measurement.document()
-        return document, evaluation_page(document, None, lambda _path: None)
+        return _report(measurement, document, evaluation_page(document, None, lambda _path: None))
     parts, notes = parts_of_answers(measurement.table, measurement.images)
     examinee, why_not = _examinee(measurement, needed=bool(passes))
     if examinee is None:
         document = measurement.document(parts, (*notes, *why_not))
-        return document, evaluation_page(document, parts, lambda _path: None)
+        return _report(measurement, document, evaluation_page(document, parts, lambda _path: None), parts)
     parts, failures = run_passes(parts, examinee, passes, folder=folder, limit=limit, begin=begin)
     unread = tuple(f"A heat-map pass could not read {path}: {error}" for path, error in failures)
     document = measurement.document(parts, (*notes, *unread))
     pictures = MistakePictures(examinee)
-    return document, evaluation_page(document, parts, pictures.picture, evidence=pictures.evidence)
+    page = evaluation_page(document, parts, pictures.picture, evidence=pictures.evidence)
+    return _report(measurement, document, page, parts)
+
+
+def _report(
+    measurement: Measurement, document: dict[str, Any], page: str, parts: Parts | None = None
+) -> Report:
+    """The page, and what is generated of the card of the bundle that was measured or that the run made."""
+    files = {REPORT_NAME: page}
+    card = _card(measurement)
+    if card is not None:
+        files["model-card.md"] = card_markdown(card, document)
+        files["claim-2024.md"] = claim_markdown(card, document, parts)
+        files["tripod-ai.md"] = tripod_markdown(card, document, parts)
+    return Report(document, files)
+
+
+def _card(measurement: Measurement) -> ModelCard | None:
+    if measurement.classifier is not None:
+        return measurement.classifier.card
+    bundle = None if measurement.run is None else measurement.run / "bundle.onnx"
+    return load(bundle).card if bundle is not None and bundle.is_file() else None
 
 
 def _examinee(measurement: Measurement, *, needed: bool) -> tuple[Examinee | None, tuple[str, ...]]:

@@ -17,7 +17,7 @@ __all__ = ["write_report"]
 def write_report(
     measurement: Measurement, folder: Path, *, passes: Sequence[str], limit: int, progress: bool
 ) -> dict[str, Any]:
-    """Write ``report.html`` and return what ``evaluation.json`` is to hold."""
+    """Write the pages and return what ``evaluation.json`` is to hold."""
     from tumorscope.assessment.passes import Pass
     from tumorscope.assessment.report import REPORT_NAME, full_report
     from tumorscope.cli.data.steps import steps
@@ -25,9 +25,10 @@ def write_report(
 
     check_writable(folder / REPORT_NAME)
     with steps(show=progress) as begin:
-        document, page = full_report(
+        report = full_report(
             measurement, [Pass(name) for name in passes], folder=folder, limit=limit, begin=begin
         )
-    atomic_write(folder / REPORT_NAME, page)
-    typer.echo(f"written to {folder / REPORT_NAME}", err=True)
-    return document
+    for name, content in report.files.items():
+        atomic_write(folder / name, content)
+    typer.echo(f"written to {folder}: {', '.join(report.files)}", err=True)
+    return report.document
