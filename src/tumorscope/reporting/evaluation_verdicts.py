@@ -24,6 +24,8 @@ SIZE_GOOD = 1.35
 DROP_GOOD, DROP_BAD = 0.05, 0.25
 AUROC_GOOD, AUROC_BAD = 0.99, 0.90
 POINTING_GOOD = 0.85
+POINTING_BAD = 0.5
+FILLED_BAD = 0.5
 WAY_BAD = 0.25
 SANE = 0.5
 
@@ -42,7 +44,8 @@ LINES = (
     (
         "Shortcuts",
         "good where masking the brain leaves no more than guessing, a problem where it leaves more than "
-        f"{percent(WAY_BAD, 0)} of the way from guessing to a perfect score.",
+        f"{percent(WAY_BAD, 0)} of the way from guessing to a perfect score, or where filling the tumour clearly changes "
+        f"fewer than {percent(FILLED_BAD, 0)} of the answers.",
     ),
     (
         "Novelty",
@@ -52,7 +55,7 @@ LINES = (
     (
         "Explanation",
         f"good where the pointing game reaches {percent(POINTING_GOOD, 0)} of what the map's grid allows, "
-        "a problem where it is no better than chance.",
+        f"a problem below {percent(POINTING_BAD, 0)} of that, or no better than chance.",
     ),
     ("Classes and strata", "a notice where the interval lies wholly below that of all images."),
 )
@@ -283,9 +286,12 @@ def _shortcut(test: ShortcutTest | None) -> Check:
         f"With the brain blackened the model is still right for {_with_interval(masked)}; "
         f"guessing gets {percent(chance)}."
     )
-    if masked.low <= chance:
-        return _check("shortcut", Verdict.GOOD, said)
-    return _check("shortcut", Verdict.PROBLEM if way > WAY_BAD else Verdict.NOTICE, said)
+    verdict = Verdict.GOOD if masked.low <= chance else Verdict.PROBLEM if way > WAY_BAD else Verdict.NOTICE
+    if test.tumour_filled is not None:
+        said += f" With the tumour filled it stops saying tumour for {_with_interval(test.tumour_filled)}."
+        if test.tumour_filled.high < FILLED_BAD:
+            verdict = Verdict.PROBLEM
+    return _check("shortcut", verdict, said)
 
 
 def _novelty(parts: Parts) -> Check:
@@ -320,7 +326,8 @@ def _explanation(part: ExplanationPart | None) -> Check:
         return _check(
             "explanation", Verdict.PROBLEM, f"{said} It hardly changes when the model's weights are shuffled."
         )
-    return _check("explanation", Verdict.GOOD if reached >= POINTING_GOOD else Verdict.NOTICE, said)
+    verdict = Verdict.GOOD if reached >= POINTING_GOOD else Verdict.NOTICE
+    return _check("explanation", Verdict.PROBLEM if reached < POINTING_BAD else verdict, said)
 
 
 def _named(key: str) -> str:
