@@ -44,8 +44,8 @@ LINES = (
     (
         "Shortcuts",
         "good where masking the brain leaves no more than guessing, a problem where it leaves more than "
-        f"{percent(WAY_BAD, 0)} of the way from guessing to a perfect score, or where filling the tumour clearly changes "
-        f"fewer than {percent(FILLED_BAD, 0)} of the answers.",
+        f"{percent(WAY_BAD, 0)} of the way from guessing to a perfect score, or where filling the tumour clearly "
+        f"changes fewer than {percent(FILLED_BAD, 0)} of the answers.",
     ),
     (
         "Novelty",
