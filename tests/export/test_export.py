@@ -34,7 +34,8 @@ from tumorscope.synthesis.phantom import make_phantom
 from tumorscope.training.answers import answer
 from tumorscope.training.fit import load_fitted
 from tumorscope.training.folder import RunFolder, open_run
-from tumorscope.training.novelty import SPACE, EmbeddingSpace, load_space
+from tumorscope.training.module import as_input
+from tumorscope.training.novelty import SPACE, NoveltySpace, load_space
 
 MIB = 1024**2
 
@@ -61,12 +62,12 @@ def card(content: bytes) -> ModelCard:
 
 
 @pytest.fixture(scope="module")
-def space(run: RunFolder) -> EmbeddingSpace:
+def space(run: RunFolder) -> NoveltySpace:
     return load_space(run.final / SPACE)[0]
 
 
 @pytest.fixture(scope="module")
-def graph(run: RunFolder, card: ModelCard, space: EmbeddingSpace) -> AnswerGraph:
+def graph(run: RunFolder, card: ModelCard, space: NoveltySpace) -> AnswerGraph:
     """What was exported, put together again from the run's folder."""
     return AnswerGraph(load_fitted(run.config, run.final), card.temperature, space).eval()
 
@@ -128,11 +129,17 @@ class TestOutputs:
         expected = scaled / scaled.sum(axis=1, keepdims=True)
         np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
 
-    def test_novelty_is_the_distance_in_the_embedding(self, session: Session, space: EmbeddingSpace) -> None:
-        outputs = _answers(session, _others())
-        np.testing.assert_allclose(
-            outputs["novelty"], space.distance(outputs["embedding"]), atol=1e-3, rtol=1e-3
-        )
+    def test_novelty_is_what_training_images_do_not_have(
+        self, session: Session, graph: AnswerGraph, space: NoveltySpace
+    ) -> None:
+        images = _others()
+        with torch.inference_mode():
+            looks = graph.network(as_input(torch.from_numpy(images))).look.numpy().astype(np.float64)
+        standard = (looks - space.mean) / space.scale
+        basis = space.basis.astype(np.float64)
+        left = standard.T - basis @ np.linalg.lstsq(basis, standard.T, rcond=None)[0]
+        expected = np.linalg.norm(left, axis=0)
+        np.testing.assert_allclose(_answers(session, images)["novelty"], expected, atol=1e-3, rtol=1e-3)
 
 
 class TestFile:
@@ -220,7 +227,7 @@ class TestParity:
 
     @pytest.mark.parametrize("name", OUTPUTS)
     def test_a_change_of_any_output_is_found(
-        self, graph: AnswerGraph, content: bytes, space: EmbeddingSpace, name: str
+        self, graph: AnswerGraph, content: bytes, space: NoveltySpace, name: str
     ) -> None:
         changed = _Faulty(graph.network, float(graph.temperature), space).eval()
         changed.position = OUTPUTS.index(name)

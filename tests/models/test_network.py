@@ -28,10 +28,12 @@ def test_evidence_summed_over_space_plus_bias_is_the_logit(
 ) -> None:
     images = torch.rand(count, 1, size, size, generator=torch.Generator().manual_seed(size))
     with torch.inference_mode():
-        logits, evidence, embedding = network(images)
+        logits, evidence, embedding, look = network(images)
     assert logits.shape == (count, 4)
     assert evidence.shape == (count, 4, size // HEATMAP_STRIDE, size // HEATMAP_STRIDE)
     assert embedding.shape == (count, network.backbone.num_features)
+    assert look.shape[0] == count
+    assert torch.isfinite(look).all()
     assert evidence.abs().max() > 1e-3
     torch.testing.assert_close(evidence.sum(dim=(2, 3)) + network.bias, logits, atol=1e-4, rtol=0)
 

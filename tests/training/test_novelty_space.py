@@ -1,81 +1,62 @@
-"""The distance from the training images in the embedding."""
+"""How far an image is from what training images look like."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tumorscope.training.novelty import DIMENSIONS, fit_embedding_space
-
-SHRINKAGE = 0.05
+from tumorscope.training.novelty import DIMENSIONS, fit_novelty_space, load_space, save_space
 
 
-def _sample(count: int, dimensions: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Four clouds with one covariance that is far from round."""
+def _flat(count: int, features: int, rank: int, seed: int = 0) -> NDArray[np.float32]:
+    """Points on a plane of the given rank, thickened a little."""
     rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 4
-    stretch = rng.normal(size=(dimensions, dimensions)) * np.geomspace(3, 0.3, dimensions)
-    centres = 6 * rng.normal(size=(4, dimensions))
-    data = centres[labels] + rng.normal(size=(count, dimensions)) @ stretch + 10
-    return data.astype(np.float32), labels
+    plane = np.random.default_rng(99).normal(size=(rank, features))
+    return (rng.normal(size=(count, rank)) @ plane + 0.01 * rng.normal(size=(count, features)) + 5).astype(
+        np.float32
+    )
 
 
-def _direct(
-    data: NDArray[Any], labels: NDArray[np.int64], weights: NDArray[np.float64], points: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Mahalanobis distance to the nearest weighted class mean, by solving with the shrunk covariance."""
-    means = np.stack([np.average(data[labels == k], axis=0, weights=weights[labels == k]) for k in range(4)])
-    covariance = np.cov((data - means[labels]).T, aweights=weights, ddof=0)
-    # The residuals have weighted mean zero in every class, so np.cov removes nothing more.
-    covariance += SHRINKAGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    distances = np.full((len(points), 4), np.inf)
-    for k in range(4):
-        away = points - means[k]
-        distances[:, k] = np.sqrt((away * np.linalg.solve(covariance, away.T).T).sum(axis=1))
-    nearest: NDArray[np.float64] = distances.min(axis=1)
-    return nearest
+@pytest.mark.parametrize(("features", "rank"), [(20, 5), (60, 12)])
+def test_it_is_the_residual_of_a_principal_component_fit(features: int, rank: int) -> None:
+    data, points = _flat(500, features, rank), _flat(40, features, features, seed=1)
+    space = fit_novelty_space(data)
+    standard = (data.astype(np.float64) - data.mean(axis=0)) / data.std(axis=0)
+    _, _, right = np.linalg.svd(standard, full_matrices=False)
+    kept = space.basis.shape[1]
+    assert kept == features // 2
+    other = (points.astype(np.float64) - data.mean(axis=0)) / data.std(axis=0)
+    expected = [np.linalg.norm(row - sum((row @ axis) * axis for axis in right[:kept])) for row in other]
+    np.testing.assert_allclose(space.distance(points), expected, rtol=0.05)
 
 
-@pytest.mark.parametrize("dimensions", [2, 7, 40])
-def test_in_few_dimensions_it_is_the_mahalanobis_distance(dimensions: int) -> None:
-    data, labels = _sample(600, dimensions)
-    weights = np.random.default_rng(1).choice([1.0, 0.5, 0.25], 600)
-    points = np.concatenate([data[:50], data[:50] * 3 - 20])
-    expected = _direct(data.astype(np.float64), labels, weights, points.astype(np.float64))
-    space = fit_embedding_space(data, labels, weights)
-    assert space.projection.shape == (dimensions, dimensions)
-    np.testing.assert_allclose(space.distance(points), expected, rtol=2e-3)
+def test_what_leaves_the_plane_is_farther_than_anything_on_it() -> None:
+    space = fit_novelty_space(_flat(400, 40, 6))
+    unseen = space.distance(_flat(200, 40, 6, seed=3))
+    away = _flat(200, 40, 6, seed=3) + np.random.default_rng(4).normal(size=(200, 40)).astype(np.float32)
+    assert space.distance(away).min() > 3 * unseen.max()
 
 
-def test_copies_at_half_weight_count_as_one() -> None:
-    data, labels = _sample(200, 5)
-    once = fit_embedding_space(data, labels, np.ones(200))
-    copied = np.concatenate([data, data[:80]])
-    weights = np.concatenate([np.full(80, 0.5), np.ones(120), np.full(80, 0.5)])
-    twice = fit_embedding_space(copied, np.concatenate([labels, labels[:80]]), weights)
-    np.testing.assert_allclose(twice.distance(data), once.distance(data), rtol=1e-3)
+def test_directions_are_orthonormal_and_few() -> None:
+    basis = fit_novelty_space(_flat(900, 700, 40)).basis
+    assert basis.shape == (700, DIMENSIONS)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(DIMENSIONS), atol=1e-5)
 
 
-def test_what_is_far_is_farther_and_a_centre_is_near() -> None:
-    data, labels = _sample(800, 200)
-    space = fit_embedding_space(data, labels, np.ones(800))
-    assert space.projection.shape == (200, DIMENSIONS)
-    assert space.projection.dtype == space.mean.dtype == space.centres.dtype == np.float32
-    centre = data[labels == 2].mean(axis=0)
-    direction = data[2] - centre
-    along = space.distance(np.stack([centre + step * direction for step in (0, 0.5, 1, 2, 4, 8)]))
-    assert along[0] < 0.05
-    assert (np.diff(along[:3]) > 0).all()
-    far = np.stack([centre + 1000 * direction, centre + 2000 * direction])
-    assert (space.distance(far) > 10 * space.distance(data).max()).all()
+def test_silent_features_and_fewer_images_than_features_stay_finite() -> None:
+    data = _flat(12, 50, 4)
+    data[:, :5] = 0
+    space = fit_novelty_space(data)
+    assert space.basis.shape[1] == 6
+    assert np.isfinite(space.distance(data + 1)).all()
 
 
-def test_fewer_images_than_dimensions_still_give_finite_distances() -> None:
-    data, labels = _sample(20, 300)
-    space = fit_embedding_space(data, labels, np.ones(20))
-    distances = space.distance(data)
-    assert np.isfinite(distances).all()
-    assert distances.max() < np.sqrt(DIMENSIONS) * 5
+def test_it_is_kept_in_a_file(tmp_path: Path) -> None:
+    data = _flat(100, 30, 4)
+    space = fit_novelty_space(data)
+    save_space(tmp_path / "novelty.npz", space, space.distance(data))
+    again, held_out = load_space(tmp_path / "novelty.npz")
+    np.testing.assert_array_equal(held_out, again.distance(data))

@@ -67,6 +67,7 @@ def write_card(
     calibration: PredictionTable,
     novelty: NDArray[Any],
     weights: str,
+    novelty_weights: NDArray[np.float64] | None = None,
     held_out_fold: int | None = None,
 ) -> ModelCard:
     """Gather the card.
@@ -81,7 +82,9 @@ def write_card(
         Answers for images that their models had not learnt from: those of the calibration part or, for a fold
         model, those of the other folds.
     novelty
-        ``[N]``, novelty of the same images by the same models.
+        ``[M]``, novelty of images by models that had not learnt from them.
+    novelty_weights
+        ``float64 [M]``, 1/n for each of n copies; those of ``calibration`` where not given.
     weights
         Where the initial weights came from.
     held_out_fold
@@ -112,7 +115,9 @@ def write_card(
         thresholds=Thresholds(
             conformal=_quantiles(out_of_fold or calibration, temperature),
             default_coverage=DEFAULT_COVERAGE,
-            novelty_limit=false_rejection_limit(novelty, calibration.weights),
+            novelty_limit=false_rejection_limit(
+                novelty, calibration.weights if novelty_weights is None else novelty_weights
+            ),
             novelty_false_rejection=FALSE_REJECTION,
         ),
         data=DataProvenance(

@@ -17,12 +17,12 @@ from tumorscope.core.files import atomic_write
 from tumorscope.evaluation.calibration import fit_temperature
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.export.card import write_card
-from tumorscope.export.onnx import checked_graph, with_card
+from tumorscope.export.onnx import checked_graph, out_of_fold_novelty, with_card
 from tumorscope.training.fit import INITIAL_WEIGHTS
 from tumorscope.training.folder import RunFolder
 from tumorscope.training.novelty import SPACE, load_space
 
-__all__ = ["export_folds", "out_of_fold_novelty"]
+__all__ = ["export_folds"]
 
 
 def export_folds(run: RunFolder, *, announce: Callable[[str], None], again: bool = False) -> None:
@@ -53,40 +53,6 @@ def export_folds(run: RunFolder, *, announce: Callable[[str], None], again: bool
             continue
         announce(f"fold {number}: exporting the graph and checking it against torch")
         _export_fold(run, number, table, novelty)
-
-
-def out_of_fold_novelty(run: RunFolder, table: PredictionTable) -> NDArray[np.float32]:
-    """Novelty of each image by the model that has not seen it.
-
-    Parameters
-    ----------
-    run
-        With all folds finished.
-    table
-        Its out-of-fold answers.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``float32 [N]`` in the order of the table.
-
-    Raises
-    ------
-    MissingInput
-        If a fold has not finished.
-    """
-    folds = np.asarray(table.folds)
-    novelty = np.zeros(len(table), dtype=np.float32)
-    for number in np.unique(folds):
-        path = run.fold(int(number)) / SPACE
-        if not path.is_file():
-            raise MissingInput(
-                f"fold {number} of {run.path} lacks {SPACE}; finish it, without training again, by: "
-                f"tumorscope train --folds --resume, with the options it was trained with"
-            )
-        _, held_out = load_space(path)
-        novelty[folds == number] = held_out
-    return novelty
 
 
 def _export_fold(run: RunFolder, number: int, table: PredictionTable, novelty: NDArray[np.float32]) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 from tumorscope.inference.bundle import INPUT, OUTPUTS
 from tumorscope.models.network import SliceNetwork
 from tumorscope.training.module import as_input
-from tumorscope.training.novelty import EmbeddingSpace
+from tumorscope.training.novelty import NoveltySpace
 
 __all__ = ["AnswerGraph", "to_onnx"]
 
@@ -38,26 +38,25 @@ class AnswerGraph(nn.Module):
         Constants of the novelty.
     """
 
-    def __init__(self, network: SliceNetwork, temperature: float, space: EmbeddingSpace) -> None:
+    def __init__(self, network: SliceNetwork, temperature: float, space: NoveltySpace) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("temperature", torch.tensor(temperature, dtype=torch.float32))
         self.temperature: torch.Tensor
-        self.projection: torch.Tensor
-        self.origin: torch.Tensor
-        self.centres: torch.Tensor
-        # The projection of the mean is constant; only the projection itself has to travel.
-        self.register_buffer("projection", torch.from_numpy(space.projection))
-        self.register_buffer("origin", torch.from_numpy(space.mean @ space.projection))
-        self.register_buffer("centres", torch.from_numpy(space.centres))
+        self.mean: torch.Tensor
+        self.scale: torch.Tensor
+        self.basis: torch.Tensor
+        self.register_buffer("mean", torch.from_numpy(space.mean))
+        self.register_buffer("scale", torch.from_numpy(space.scale))
+        self.register_buffer("basis", torch.from_numpy(space.basis))
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Answer ``uint8 [N, S, S]`` with the five outputs of a bundle, in the order of their names."""
         output = self.network(as_input(image))
         probabilities = torch.softmax(output.logits / self.temperature, dim=1)
-        projected = output.embedding @ self.projection - self.origin
-        squared = (projected.unsqueeze(1) - self.centres.unsqueeze(0)).pow(2).sum(dim=2)
-        novelty = squared.amin(dim=1).sqrt()
+        standard = (output.look - self.mean) / self.scale
+        left = standard - (standard @ self.basis) @ self.basis.T
+        novelty = left.square().sum(dim=1).sqrt()
         return output.logits, probabilities, output.evidence, output.embedding, novelty
 
 

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tumorscope.core.card import CARD_KEY, ModelCard
 from tumorscope.core.errors import MissingInput
 from tumorscope.core.files import atomic_write
 from tumorscope.evaluation.calibration import fit_temperature
-from tumorscope.evaluation.predictions import read_predictions
+from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.export.card import write_card
 from tumorscope.export.graph import AnswerGraph, to_onnx
 from tumorscope.export.parity import check_parity
 from tumorscope.training.fit import INITIAL_WEIGHTS, load_fitted
 from tumorscope.training.folder import RunFolder
-from tumorscope.training.novelty import SPACE, EmbeddingSpace, load_space
+from tumorscope.training.novelty import SPACE, NoveltySpace, load_space
 
-__all__ = ["checked_graph", "export_run", "with_card"]
+__all__ = ["checked_graph", "export_run", "out_of_fold_novelty", "with_card"]
 
 
 def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
@@ -57,18 +60,67 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
     calibration = read_predictions(run.final / "calibration.csv")
     temperature = fit_temperature(calibration.logits, calibration.labels, calibration.weights)
     content = checked_graph(run, run.final, temperature, space)
+    novelty, weights = _held_out_novelty(run, novelty, calibration)
     card = write_card(
         run,
         temperature=temperature,
         calibration=calibration,
         novelty=novelty,
+        novelty_weights=weights,
         weights=(run.final / INITIAL_WEIGHTS).read_text(encoding="utf-8").strip(),
     )
     atomic_write(out or run.bundle, with_card(content, card))
     return card
 
 
-def checked_graph(run: RunFolder, folder: Path, temperature: float, space: EmbeddingSpace) -> bytes:
+def out_of_fold_novelty(run: RunFolder, table: PredictionTable) -> NDArray[np.float32]:
+    """Novelty of each image by the model that has not seen it.
+
+    Parameters
+    ----------
+    run
+        With all folds finished.
+    table
+        Its out-of-fold answers.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``float32 [N]`` in the order of the table.
+
+    Raises
+    ------
+    MissingInput
+        If a fold has not finished.
+    """
+    folds = np.asarray(table.folds)
+    novelty = np.zeros(len(table), dtype=np.float32)
+    for number in np.unique(folds):
+        path = run.fold(int(number)) / SPACE
+        if not path.is_file():
+            raise MissingInput(
+                f"fold {number} of {run.path} lacks {SPACE}; finish it, without training again, by: "
+                f"tumorscope train --folds --resume, with the options it was trained with"
+            )
+        _, held_out = load_space(path)
+        novelty[folds == number] = held_out
+    return novelty
+
+
+def _held_out_novelty(
+    run: RunFolder, novelty: NDArray[np.float32], calibration: PredictionTable
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """What the limit rests on: the fold models' novelty of all patients, else that of the calibration part."""
+    if run.predictions.is_file():
+        table = read_predictions(run.predictions)
+        if table.folds is not None and all(
+            (run.fold(int(number)) / SPACE).is_file() for number in np.unique(table.folds)
+        ):
+            return out_of_fold_novelty(run, table), table.weights
+    return novelty, calibration.weights
+
+
+def checked_graph(run: RunFolder, folder: Path, temperature: float, space: NoveltySpace) -> bytes:
     """The graph of the fit in ``folder``, without a card.
 
     Raises

@@ -19,17 +19,17 @@ __all__ = ["Answers", "answer"]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Raw outputs: ``logits float64 [M, 4]`` and ``embeddings float32 [M, d]``."""
+    """Raw outputs: ``logits float64 [M, 4]`` and ``looks float32 [M, m]``."""
 
     logits: NDArray[np.float64]
-    embeddings: NDArray[np.float32]
+    looks: NDArray[np.float32]
 
 
 def answer(
     network: SliceNetwork, images: NDArray[np.uint8], rows: NDArray[np.int64], batch_size: int = 64
 ) -> Answers:
     """Run the network over the given rows of ``images`` (``uint8 [N, S, S]``), in 32 bits."""
-    logits, embeddings = [], []
+    logits, looks = [], []
     # Twice as fast as the other order of memory on processors, and what training uses.
     network = network.to(memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -37,5 +37,5 @@ def answer(
             batch = torch.from_numpy(np.ascontiguousarray(images[rows[first : first + batch_size]]))
             output = network(as_input(batch).contiguous(memory_format=torch.channels_last))
             logits.append(output.logits.double().numpy())
-            embeddings.append(output.embedding.numpy())
-    return Answers(np.concatenate(logits), np.concatenate(embeddings))
+            looks.append(output.look.numpy())
+    return Answers(np.concatenate(logits), np.concatenate(looks))

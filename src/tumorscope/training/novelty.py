@@ -1,7 +1,9 @@
-"""Where the training images lie in the embedding, and how far another image is from them.
+"""Where the training images lie among all images, and how far another image is from them.
 
-Owns the fit of the Mahalanobis distance to the nearest class (Lee et al., NeurIPS 2018) on a projection of the
-embedding. The score itself is computed inside the exported graph from these constants.
+Owns the fit of the residual score, the part of an image's look that training images do not have (the subspace of
+Wang et al., "ViM: Out-Of-Distribution with Virtual-logit Matching", CVPR 2022, on statistics of several depths rather
+than on the last layer, which has forgotten what tells a hand from a head). The score itself is computed inside the
+exported graph from these constants.
 """
 
 from __future__ import annotations
@@ -14,87 +16,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.files import atomic_write
-from tumorscope.core.labels import CLASS_ORDER
 
-__all__ = ["SPACE", "EmbeddingSpace", "fit_embedding_space", "load_space", "save_space"]
+__all__ = ["SPACE", "NoveltySpace", "fit_novelty_space", "load_space", "save_space"]
 
 SPACE = "novelty.npz"
 """What the folder of a fit calls the constants, and the novelty of the images it held out."""
 
-
-DIMENSIONS = 64
-_SHRINKAGE = 0.05
+DIMENSIONS = 192
+_FLOOR = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingSpace:
-    """Constants of the distance.
+class NoveltySpace:
+    """Constants of the score.
 
     Parameters
     ----------
     mean
-        ``float32 [d]``, subtracted first.
-    projection
-        ``float32 [d, k]``, onto whitened directions in which images of one class vary.
-    centres
-        ``float32 [4, k]``, the projected class means.
+        ``float32 [m]``, subtracted first.
+    scale
+        ``float32 [m]``, positive, divided by next.
+    basis
+        ``float32 [m, k]`` with orthonormal columns: the directions in which training images vary.
     """
 
     mean: NDArray[np.float32]
-    projection: NDArray[np.float32]
-    centres: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    basis: NDArray[np.float32]
 
-    def distance(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Distance of each embedding (``[N, d]``) to the nearest class centre, ``float32 [N]``."""
-        projected = (embeddings - self.mean) @ self.projection
-        squared = ((projected[:, None, :] - self.centres[None]) ** 2).sum(axis=-1)
-        nearest: NDArray[np.float32] = np.sqrt(squared.min(axis=1))
-        return nearest
+    def distance(self, looks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Length of what is left of each look (``[N, m]``) outside the directions, ``float32 [N]``."""
+        standard = (looks - self.mean) / self.scale
+        left = standard - (standard @ self.basis) @ self.basis.T
+        length: NDArray[np.float32] = np.sqrt((left**2).sum(axis=1))
+        return length
 
 
-def fit_embedding_space(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
-) -> EmbeddingSpace:
-    """Fit the distance on training images.
+def fit_novelty_space(looks: NDArray[np.float32]) -> NoveltySpace:
+    """Fit the score on training images, one copy of each slice.
 
     Parameters
     ----------
-    embeddings
-        ``float32 [N, d]``.
-    labels
-        ``int64 [N]``.
-    weights
-        ``float64 [N]``, 1/n for each of n copies of a slice; all 1 where not given.
+    looks
+        ``float32 [N, m]``, see :class:`~tumorscope.models.network.NetworkOutput`.
 
     Returns
     -------
-    EmbeddingSpace
-        At most 64 dimensions: a full covariance of 1,280 would outweigh the network.
+    NoveltySpace
+        At most 192 directions, and at most half as many as there are images or features: with all of them nothing
+        would be left to measure.
     """
-    data = embeddings.astype(np.float64)
-    weights = np.ones(len(data)) if weights is None else weights
-    mean = np.average(data, axis=0, weights=weights)
-    centres = np.stack(
-        [
-            np.average(data[labels == position], axis=0, weights=weights[labels == position])
-            for position in range(len(CLASS_ORDER))
-        ]
-    )
-    within = data - centres[labels]
-    covariance = (within * weights[:, None]).T @ within / weights.sum()
-    variance, directions = np.linalg.eigh(covariance)
-    kept = np.argsort(variance)[::-1][:DIMENSIONS]
-    # Small variances are raised, so that directions with next to no data do not decide the distance.
-    floor = _SHRINKAGE * variance[kept].mean()
-    projection = directions[:, kept] / np.sqrt(variance[kept] + floor)
-    return EmbeddingSpace(
+    data = looks.astype(np.float64)
+    mean, scale = data.mean(axis=0), data.std(axis=0)
+    # A channel that is silent on every brain slice must not outweigh all others by itself.
+    scale = np.maximum(scale, max(_FLOOR * float(np.median(scale)), float(np.finfo(np.float32).tiny)))
+    standard = (data - mean) / scale
+    _, directions = np.linalg.eigh(standard.T @ standard / len(data))
+    kept = min(DIMENSIONS, len(data) // 2, data.shape[1] // 2)
+    return NoveltySpace(
         mean=mean.astype(np.float32),
-        projection=projection.astype(np.float32),
-        centres=((centres - mean) @ projection).astype(np.float32),
+        scale=scale.astype(np.float32),
+        basis=np.ascontiguousarray(directions[:, ::-1][:, :kept], dtype=np.float32),
     )
 
 
-def save_space(path: Path, space: EmbeddingSpace, held_out: NDArray[np.float32]) -> None:
+def save_space(path: Path, space: NoveltySpace, held_out: NDArray[np.float32]) -> None:
     """Write the constants and the novelty ``[M]`` of images that were held out, in their order."""
     buffer = io.BytesIO()
     arrays = {field.name: getattr(space, field.name) for field in fields(space)}
@@ -102,8 +88,8 @@ def save_space(path: Path, space: EmbeddingSpace, held_out: NDArray[np.float32])
     atomic_write(path, buffer.getvalue())
 
 
-def load_space(path: Path) -> tuple[EmbeddingSpace, NDArray[np.float32]]:
+def load_space(path: Path) -> tuple[NoveltySpace, NDArray[np.float32]]:
     """Read what :func:`save_space` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
-        space = EmbeddingSpace(**{field.name: arrays[field.name] for field in fields(EmbeddingSpace)})
+        space = NoveltySpace(**{field.name: arrays[field.name] for field in fields(NoveltySpace)})
         return space, arrays["held_out"]

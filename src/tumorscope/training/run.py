@@ -29,7 +29,7 @@ from tumorscope.training.batches import TrainingRows
 from tumorscope.training.fit import fit
 from tumorscope.training.folder import SEEN, RunFolder
 from tumorscope.training.history import draw_curves
-from tumorscope.training.novelty import SPACE, fit_embedding_space, save_space
+from tumorscope.training.novelty import SPACE, fit_novelty_space, save_space
 
 __all__ = ["cross_fit", "final_fit", "load_images"]
 
@@ -186,8 +186,8 @@ def _leave_for_export(
     """Write where the training images lie, how far the held-out ones are from them, and what was learnt from."""
     _write_seen(folder, manifest.subset(learnt))
     rows = _one_a_slice(manifest, learnt)
-    space = fit_embedding_space(answer(network, images, rows).embeddings, manifest.labels()[rows])
-    save_space(folder / SPACE, space, space.distance(held_out.embeddings))
+    space = fit_novelty_space(answer(network, images, rows).looks)
+    save_space(folder / SPACE, space, space.distance(held_out.looks))
 
 
 def _one_a_slice(manifest: Manifest, rows: NDArray[np.int64]) -> NDArray[np.int64]:
