@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tiny_run import TinyRun
+from tiny_run import TINY, TinyRun
 from tumorscope.cli.main import run as command
 from tumorscope.core.errors import InvalidBundle, InvalidManifest, MissingInput, TrainedOnError
 from tumorscope.dataset.manifest_file import read_manifest
@@ -73,12 +73,10 @@ def test_strange_images_and_folds_are_refused(models: FoldModels, tiny_run: Tiny
 def test_a_lost_bundle_is_named_and_made_again_without_training(
     tiny_run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tiny_run import TINY
-
     copy = tmp_path / tiny_run.out.name
     shutil.copytree(tiny_run.out, copy)
     (copy / "folds" / "2" / "bundle.onnx").unlink()
-    with pytest.raises(MissingInput, match="fold 2 of the run .* has no bundle"):
+    with pytest.raises(MissingInput, match=r"fold 2 of the run .* has no bundle"):
         open_fold_models(copy)
     weights = (copy / "folds" / "2" / "weights.safetensors").stat().st_mtime_ns
     monkeypatch.setenv("TUMORSCOPE_CACHE", str(tiny_run.cache))

@@ -40,7 +40,7 @@ _LIMITS = (
     "Knows four answers only; metastases, haemorrhage, multiple sclerosis and every other finding are outside them.",
     "A single slice is read; the experimental line for a series tends to find a tumour somewhere in a healthy head.",
     "Prediction sets and the novelty limit were set on slices like those of training and promise nothing elsewhere; "
-    "many images that are no brain MRI pass the limit.",
+    "some images that are no brain MRI, MRI of other parts of the body above all, pass the limit.",
 )
 _FOLD_LIMIT = (
     "Made to measure its run on the fold that it has not seen; deploy the bundle of the final fit instead."
