@@ -45,7 +45,7 @@ def energy(logits: NDArray[np.floating]) -> Floats:
     """Minus the logarithm of the summed exponentials of the logits ``[N, 4]``."""
     values = np.asarray(logits, dtype=np.float64)
     top = values.max(axis=1)
-    return -(top + np.log(np.exp(values - top[:, None]).sum(axis=1)))
+    return np.asarray(-(top + np.log(np.exp(values - top[:, None]).sum(axis=1))))
 
 
 def mahalanobis(

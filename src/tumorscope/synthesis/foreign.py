@@ -166,7 +166,7 @@ def _checkerboard(rng: np.random.Generator, size: int) -> Picture:
     row, column = _turned(rng, size)
     odd = (np.floor(row * fields) + np.floor(column * fields)) % 2
     low, high = np.sort(rng.uniform(0, 255, 2))
-    return np.where(odd > 0, min(high + 60, 255), low).astype(np.uint8)
+    return np.asarray(np.where(odd > 0, min(high + 60, 255), low).astype(np.uint8))
 
 
 def _stripes(rng: np.random.Generator, size: int) -> Picture:
@@ -258,7 +258,7 @@ def _filtered(rng: np.random.Generator, size: int, weigh: Callable[[Floats], Flo
 
 
 def _normed(values: Floats) -> Floats:
-    return (values - values.mean()) / (values.std() + 1e-12)
+    return np.asarray((values - values.mean()) / (values.std() + 1e-12))
 
 
 def _log(rng: np.random.Generator, low: float, high: float) -> float:
