@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tumorscope.cli.data.options import MapLabel, ShowProgress
+from tumorscope.cli.data.sources import read_data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,14 +59,13 @@ def audit(
     from tumorscope.dataset.audit.pictures import pictures_of
     from tumorscope.dataset.audit.run import audit as audit_data
     from tumorscope.dataset.class_names import ClassNames
-    from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.reporting.audit_page import audit_page
 
     names = ClassNames.parse(map_label or [])
     for name in (_JSON, _PAGE):
         check_writable(report / name)
     asked, held_out = _models(model)
-    manifest = read_manifest(data, names)
+    manifest = read_data(data, names)
     # One bar: the images are gone through once to read them, and once more to look for copies.
     with counter("images", show=progress) as count:
         found = audit_data(

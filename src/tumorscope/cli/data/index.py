@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tumorscope.cli.data.options import MapLabel, Out, ShowProgress
+from tumorscope.cli.data.sources import passed_over
 
 __all__ = ["index"]
 
@@ -37,7 +38,7 @@ def index(
     from tumorscope.core.errors import InvalidManifest
     from tumorscope.core.files import check_writable
     from tumorscope.dataset.class_names import ClassNames
-    from tumorscope.dataset.index import index_folder, measure, unlabelled_folders
+    from tumorscope.dataset.index import index_folder, measure
     from tumorscope.dataset.manifest_file import read_manifest, write_manifest
     from tumorscope.dataset.sources.versions import stamp
     from tumorscope.dataset.table import check_table_name
@@ -59,7 +60,7 @@ def index(
     if stamped.version is not None:
         typer.echo(stamped.summary)
     remarks(stamped.manifest)
-    for folder in unlabelled_folders(source, names) if is_tree else ():
-        typer.echo(f"note: {folder} is named after no class and was passed over; see --map-label", err=True)
+    if is_tree:
+        passed_over(source, names)
     if indexed.failures:
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tumorscope.cli.data.options import MapLabel, Out
+from tumorscope.cli.data.sources import read_data
 
 __all__ = ["join"]
 
@@ -30,13 +31,13 @@ def join(
     from tumorscope.core.files import check_writable
     from tumorscope.dataset.class_names import ClassNames
     from tumorscope.dataset.join import join as join_manifests
-    from tumorscope.dataset.manifest_file import read_manifest, write_manifest
+    from tumorscope.dataset.manifest_file import write_manifest
     from tumorscope.dataset.table import check_table_name
 
     names = ClassNames.parse(map_label or [])
     check_table_name(out)
     check_writable(out)
-    joined = join_manifests([read_manifest(source, names) for source in sources])
+    joined = join_manifests([read_data(source, names) for source in sources])
     write_manifest(joined, out)
     typer.echo(f"{len(joined):,} images written to {out}: {by_class(joined)}")
     remarks(joined)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tumorscope.cli.data.options import Out, ShowProgress
+from tumorscope.cli.data.sources import read_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ def split(
     from tumorscope.core.files import check_writable
     from tumorscope.core.version import __version__
     from tumorscope.dataset.certificate import certificate_path, certify, write_certificate
-    from tumorscope.dataset.manifest_file import read_manifest, write_manifest
+    from tumorscope.dataset.manifest_file import write_manifest
     from tumorscope.dataset.resplit import SplitRequest, resplit
     from tumorscope.dataset.table import check_table_name
 
@@ -76,7 +77,7 @@ def split(
     check_table_name(out)
     check_writable(out)
     check_writable(certificate_path(out))
-    manifest = read_manifest(source)
+    manifest = read_data(source)
     copies = None if trust_groups else _copies(manifest, progress=progress)
     result = resplit(manifest, request, copies.pairs if copies else ())
     write_manifest(result, out)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tumorscope.cli.data.options import MapLabel, Out, ShowProgress
+from tumorscope.cli.data.sources import read_data
 
 if TYPE_CHECKING:
     from tumorscope.dataset.trace import Traced
@@ -51,7 +53,7 @@ def trace(
     check_table_name(out)
     check_writable(out)
     with steps(show=progress) as begin:
-        traced = trace_images(read_manifest(images, names), read_manifest(source, names), begin=begin)
+        traced = trace_images(read_data(images, names), read_manifest(source, names), begin=begin)
     write_manifest(traced.manifest, out)
     _summarise(traced, out)
     left_out([*traced.source_failures, *traced.failures])
@@ -60,12 +62,16 @@ def trace(
 
 
 def _summarise(traced: Traced, out: Path) -> None:
+    from tumorscope.dataset.copies.pair import CopyKind
+
     rows = [traced.manifest.records[match.image] for match in traced.matches]
-    mirrored = sum(bool(row.mirrored) for row in rows)
+    kinds = Counter(match.orientation.kind for match in traced.matches)
+    turned, mirrored = kinds[CopyKind.ROTATED], kinds[CopyKind.MIRRORED]
     slices, groups = len({row.slice_id for row in rows}), len({row.group for row in rows})
     typer.echo(
-        f"{len(rows):,} of {len(traced.manifest):,} images traced ({len(rows) - mirrored:,} plain, {mirrored:,} "
-        f"mirrored) to {slices:,} slices of {groups:,} groups; written to {out}"
+        f"{len(rows):,} of {len(traced.manifest):,} images traced ({len(rows) - mirrored - turned:,} plain, "
+        f"{mirrored:,} mirrored, {turned:,} turned or flipped) to {slices:,} slices of {groups:,} groups; "
+        f"written to {out}"
     )
     contradictory = sum(row.source_label != row.label for row in rows)
     if contradictory:
