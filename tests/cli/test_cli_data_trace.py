@@ -46,7 +46,9 @@ def test_images_are_traced_to_matlab_slices(
     command = ["data", "trace", str(place / "images"), "--source", str(place / "source"), "--out", str(out)]
     assert run(command) == 0
     printed = capsys.readouterr().out
-    assert "3 of 4 images traced (0 plain, 3 mirrored, 0 turned or flipped) to 3 slices of 3 groups" in printed
+    assert (
+        "3 of 4 images traced (0 plain, 3 mirrored, 0 turned or flipped) to 3 slices of 3 groups" in printed
+    )
     rows = {row.path.stem: row for row in read_manifest(out)}
     assert rows["1"].patient == "P1"
     assert rows["1"].mirrored is True
