@@ -21,7 +21,6 @@ from tumorscope.evaluation.reliability import (
     brier_scores,
     calibration_error,
     calibration_part,
-    choose_method,
     reliability_bins,
 )
 
@@ -161,7 +160,7 @@ def test_overconfident_answers_are_mended_and_both_are_reported() -> None:
 def test_what_only_a_vector_mends_is_mended_by_it() -> None:
     table = made_table(4, groups=300)
     skewed = replace(table, logits=table.logits * [1.0, 1.0, 4.0, 1.0] + [0.0, 3.0, 0.0, 0.0])
-    assert choose_method(skewed) == "vector"
+    assert calibration_part(skewed).method == "vector"
     assert calibration_part(skewed, resamples=20).method == "vector"
     assert skewed.folds is not None
     logits = cross_fitted_logits("vector", skewed.logits, skewed.labels, skewed.weights, skewed.folds)

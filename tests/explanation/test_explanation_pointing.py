@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.labels import Diagnosis
 from tumorscope.dataset.manifest import Box, ImageRecord
+from tumorscope.evaluation.intervals import mean_figure
 from tumorscope.evaluation.report import PointingOf
 from tumorscope.explanation.box import (
     SquareBox,
@@ -22,7 +23,6 @@ from tumorscope.explanation.box import (
     to_image,
     to_square,
 )
-from tumorscope.explanation.clustered import mean_by_group
 from tumorscope.explanation.pointing import Target, pointing_figures, pointing_table, target_of
 from tumorscope.inference.geometry import lay_over
 from tumorscope.preprocess import HeadFrame, find_head
@@ -208,11 +208,11 @@ def test_the_interval_follows_groups_not_images() -> None:
     right = rng.random(30) < 0.5
     values = np.repeat(right, 40).astype(float)
     groups = np.repeat(np.arange(30).astype(str), 40)
-    figure = mean_by_group(values, np.ones(1200), groups)
+    figure = mean_figure(values, np.ones(1200), groups)
     assert figure.value == pytest.approx(right.mean())
     normal = 1.96 * np.sqrt(right.mean() * (1 - right.mean()) / 30)
     assert (figure.high - figure.low) / 2 == pytest.approx(normal, rel=0.15)
-    alone = mean_by_group(values, np.ones(1200), np.arange(1200).astype(str))
+    alone = mean_figure(values, np.ones(1200), np.arange(1200).astype(str))
     assert alone.high - alone.low < 0.4 * (figure.high - figure.low)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.evaluation.cases import Answer, Cases, cases_of
-from tumorscope.explanation.checked import HeldOut, Run
+from tumorscope.explanation.checked import HeldOut
 from tumorscope.explanation.randomised import with_shuffled_head
 from tumorscope.inference.bundle import read_bundle
 from tumorscope.inference.classifier import Classifier
@@ -40,6 +40,8 @@ class Examinee:
         Side of its input in pixels.
     held_out
         Each model with the images held out from it.
+    bundles
+        The file of each of these models; ``None`` for the bundle that ships.
     key
         What identifies the models, for results that are kept.
     """
@@ -49,7 +51,15 @@ class Examinee:
     answer: Answer
     size: int
     held_out: Sequence[HeldOut]
+    bundles: Sequence[Path | None]
     key: tuple[str, ...]
+
+    def beside_shuffled(self) -> list[HeldOut]:
+        """:attr:`held_out`, each model beside itself with the weights of its head shuffled."""
+        return [
+            replace(part, shuffled=(Session(with_shuffled_head(read_bundle(bundle))).run,))
+            for part, bundle in zip(self.held_out, self.bundles, strict=True)
+        ]
 
 
 def examinee_of_run(run: Path, images: Manifest) -> Examinee:
@@ -78,15 +88,11 @@ def examinee_of_run(run: Path, images: Manifest) -> Examinee:
         return models.run(pixels, folds[positions], ("probabilities",))["probabilities"]
 
     held_out = [
-        HeldOut(
-            images.subset(np.flatnonzero(folds == number).tolist()),
-            models.input_size,
-            model.session.run,
-            (_shuffled(run / "folds" / str(number) / "bundle.onnx"),),
-        )
+        HeldOut(images.subset(np.flatnonzero(folds == number).tolist()), models.input_size, model.session.run)
         for number, model in models.models.items()
     ]
-    return Examinee(images, cases_of(images), answer, models.input_size, held_out, _key(models))
+    bundles = [run / "folds" / str(number) / "bundle.onnx" for number in models.models]
+    return Examinee(images, cases_of(images), answer, models.input_size, held_out, bundles, _key(models))
 
 
 def examinee_of_bundle(classifier: Classifier, images: Manifest, path: Path | None = None) -> Examinee:
@@ -96,13 +102,10 @@ def examinee_of_bundle(classifier: Classifier, images: Manifest, path: Path | No
         return classifier.session.run(pixels, ("probabilities",))[0]
 
     size = classifier.facts.input_size
-    held_out = [HeldOut(images, size, classifier.session.run, (_shuffled(path),))]
+    held_out = [HeldOut(images, size, classifier.session.run)]
     cases = replace(cases_of(images), folds=None)
-    return Examinee(images, cases, answer, size, held_out, (classifier.facts.label, classifier.card.created))
-
-
-def _shuffled(path: Path | None) -> Run:
-    return Session(with_shuffled_head(read_bundle(path))).run
+    key = (classifier.facts.label, classifier.card.created)
+    return Examinee(images, cases, answer, size, held_out, [path], key)
 
 
 def _key(models: FoldModels) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from tumorscope.dataset.manifest import Manifest
 from tumorscope.evaluation.coverage import coverage_levels
 from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.predictions import PredictionTable
-from tumorscope.evaluation.reliability import calibration_part, choose_method
+from tumorscope.evaluation.reliability import calibration_part
 from tumorscope.evaluation.report import Mistake, Parts
 from tumorscope.evaluation.strata import By, image_sizes, measure_strata, tumour_sizes
 
@@ -37,12 +37,12 @@ def parts_of_answers(table: PredictionTable, images: Manifest | None = None) -> 
         The parts, and what a reader must know beside them.
     """
     folds = table.folds is not None and len(np.unique(table.folds)) > 1
-    method = choose_method(table) if folds else "none"
+    calibration = calibration_part(table) if folds else None
     strata = measure_strata(table, _columns(table, images)) if images is not None and table.hashes else None
     parts = Parts(
         strata=() if strata is None else strata.measured,
-        calibration=calibration_part(table, method=method) if folds else None,
-        coverage=coverage_levels(table, method=method) if folds else (),
+        calibration=calibration,
+        coverage=() if calibration is None else coverage_levels(table, method=calibration.method),
         mistakes=mistakes_of(table),
     )
     return parts, () if strata is None else strata.notes

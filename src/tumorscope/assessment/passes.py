@@ -65,7 +65,7 @@ def run_passes(
     failures: Failures = ()
     if Pass.EXPLANATION in passes:
         explanation, failures = check_explanations(
-            examinee.held_out, curve_images=min(limit, 100), progress=begin("heat-maps")
+            examinee.beside_shuffled(), curve_images=min(limit, 100), progress=begin("heat-maps")
         )
         parts = parts.model_copy(update={"explanation": explanation})
     if Pass.SHORTCUT in passes:

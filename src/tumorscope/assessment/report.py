@@ -18,7 +18,7 @@ from tumorscope.assessment.pictures import MistakePictures
 from tumorscope.core.card import ModelCard
 from tumorscope.core.errors import MissingInput
 from tumorscope.evaluation.report import Parts
-from tumorscope.inference.classifier import load
+from tumorscope.inference.bundle import read_card
 from tumorscope.reporting.card_page import card_markdown
 from tumorscope.reporting.checklists import claim_markdown, tripod_markdown
 from tumorscope.reporting.evaluation_page import evaluation_page
@@ -100,7 +100,9 @@ def _card(measurement: Measurement) -> ModelCard | None:
     if measurement.classifier is not None:
         return measurement.classifier.card
     bundle = None if measurement.run is None else measurement.run / "bundle.onnx"
-    return load(bundle).card if bundle is not None and bundle.is_file() else None
+    return (
+        ModelCard.model_validate_json(read_card(bundle)) if bundle is not None and bundle.is_file() else None
+    )
 
 
 def _examinee(measurement: Measurement, *, needed: bool) -> tuple[Examinee | None, tuple[str, ...]]:

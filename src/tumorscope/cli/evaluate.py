@@ -211,6 +211,7 @@ def _run_folder(model: Path | None) -> Path:
 
 def _measure_run(run: Path, data: Path | None, command: str, *, allow_leaks: bool) -> Measurement:
     from tumorscope.assessment.measurement import Measurement
+    from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.evaluation.predictions import read_predictions
     from tumorscope.evaluation.protocol import patient_wise
     from tumorscope.evaluation.synthetic import sources_of_run, synthetic_notes
@@ -221,7 +222,7 @@ def _measure_run(run: Path, data: Path | None, command: str, *, allow_leaks: boo
         model=run.name,
         images_by_class=_count(table.labels),
         table=table,
-        images=None if data is None else _manifest(data),
+        images=None if data is None else read_manifest(data),
         notes=synthetic_notes(sources_of_run(run)),
         run=run,
     )
@@ -243,8 +244,8 @@ def _measure_bundle(
     from tumorscope.evaluation.synthetic import synthetic_notes
 
     chosen = Protocol(protocol.value)
-    classifier = _bundle(model, data, protocol)
-    images = images_to_test(_manifest(data), chosen, allow_leaks=allow_leaks)
+    classifier, manifest = _bundle_and_images(model, data, protocol)
+    images = images_to_test(manifest, chosen, allow_leaks=allow_leaks)
     notes = (*synthetic_notes(row.source for row in images.manifest), *images.notes)
     if not images.estimable:
         return Measurement(
@@ -269,15 +270,12 @@ def _measure_bundle(
     )
 
 
-def _manifest(data: Path | None) -> Manifest:
-    from tumorscope.dataset.manifest_file import read_manifest
-
-    return read_manifest(data or "")
-
-
-def _bundle(model: Path | None, data: Path | None, protocol: ProtocolName) -> Classifier:
-    """The bundle to test, after what can be wrong in the command."""
+def _bundle_and_images(
+    model: Path | None, data: Path | None, protocol: ProtocolName
+) -> tuple[Classifier, Manifest]:
+    """The bundle to test and the labelled images, after what can be wrong in the command."""
     from tumorscope.core.errors import InvalidConfiguration
+    from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.inference.classifier import load
 
     if data is None:
@@ -288,7 +286,7 @@ def _bundle(model: Path | None, data: Path | None, protocol: ProtocolName) -> Cl
         raise InvalidConfiguration(
             f"{model} is a folder; the protocol {protocol.value} tests one bundle: give its .onnx file as --model"
         )
-    return load(model)
+    return load(model), read_manifest(data)
 
 
 def _scored(classifier: Classifier, manifest: Manifest, *, batch_size: int, progress: bool) -> Scored:

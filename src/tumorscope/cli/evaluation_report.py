@@ -20,7 +20,7 @@ def write_report(
     """Write the pages and return what ``evaluation.json`` is to hold."""
     from tumorscope.assessment.passes import Pass
     from tumorscope.assessment.report import REPORT_NAME, full_report
-    from tumorscope.cli.data.steps import steps
+    from tumorscope.cli.steps import steps
     from tumorscope.core.files import atomic_write, check_writable
 
     check_writable(folder / REPORT_NAME)

@@ -21,7 +21,7 @@ from tumorscope.dataset.manifest import Box, ImageRecord, Manifest, OfficialSpli
 from tumorscope.dataset.row_paths import RowPaths, shown
 from tumorscope.dataset.table import TABLE_SUFFIXES, Cell, read_table, write_table
 
-__all__ = ["COLUMNS", "MANIFEST_NAMES", "SCHEMA", "read_manifest", "write_manifest"]
+__all__ = ["COLUMNS", "MANIFEST_NAMES", "SCHEMA", "manifest_in", "read_manifest", "write_manifest"]
 
 SCHEMA = "tumorscope/manifest/1"
 MANIFEST_NAMES = ("manifest.parquet", "manifest.csv")
@@ -100,10 +100,13 @@ def read_manifest(source: str | Path, class_names: ClassNames | None = None) -> 
         )
     if path.is_file():
         return _read_file(path, names)
-    for name in MANIFEST_NAMES:
-        if (path / name).is_file():
-            return _read_file(path / name, names)
-    return index_folder(path, names)
+    inside = manifest_in(path)
+    return index_folder(path, names) if inside is None else _read_file(inside, names)
+
+
+def manifest_in(folder: Path) -> Path | None:
+    """The manifest that a folder holds; ``None`` where it is to be read as a folder per class."""
+    return next((folder / name for name in MANIFEST_NAMES if (folder / name).is_file()), None)
 
 
 def write_manifest(manifest: Manifest, path: str | Path) -> None:

@@ -18,7 +18,7 @@ from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.slice import Slice
 from tumorscope.dataset.copies.descriptor import normalised
 from tumorscope.dataset.copies.lookup import Proposals, look_up
-from tumorscope.dataset.copies.orientation import ORIENTATIONS, is_reflection, turn, turn_point
+from tumorscope.dataset.copies.orientation import ORIENTATIONS, is_reflection, turn_each, turn_point
 from tumorscope.dataset.copies.pair import Orientation
 from tumorscope.dataset.copies.registration import Warps, register
 from tumorscope.dataset.copies.thumbnail import HeadBox, head_view, thumbnail
@@ -176,9 +176,7 @@ def _compare(
     for at in range(0, total, _CHUNK):
         part = slice(at, at + _CHUNK)
         fixed = normalised(np.stack([slices[position].head for position in proposals.reference[part]]))
-        for number, orientation in enumerate(ORIENTATIONS):
-            which = proposals.orientation[part] == number
-            fixed[which] = turn(fixed[which], orientation)
+        turn_each(fixed, proposals.orientation[part])
         moving = normalised(np.stack([images[position].head for position in proposals.query[part]]))
         scores[part], warps[part] = register(fixed, moving, _STEPS, proposals.warp[part])
         progress(min(at + _CHUNK, total), total)

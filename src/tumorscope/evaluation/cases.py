@@ -18,7 +18,7 @@ from tumorscope.core.errors import InvalidConfiguration, UnsupportedImage
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.load import load_slice
 from tumorscope.dataset.manifest import Box, Manifest
-from tumorscope.evaluation.intervals import figures
+from tumorscope.evaluation.intervals import mean_figure
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.preprocess import preprocess
 
@@ -197,4 +197,4 @@ def as_table(cases: Cases, positions: NDArray[np.int64], probabilities: Floats) 
 def share(cases: Cases, positions: NDArray[np.int64], hits: NDArray[Any]) -> Figure:
     """Mean of ``hits`` (``[N]``, 0 to 1) with its 95 % interval, clustered by group; copies share a weight."""
     table = as_table(cases, positions, np.full((len(positions), len(CLASS_ORDER)), 0.25))
-    return figures(table, {"share": np.asarray(hits, dtype=np.float64)})["share"]
+    return mean_figure(hits, table.weights, table.groups)

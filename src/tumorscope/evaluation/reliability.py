@@ -38,7 +38,6 @@ __all__ = [
     "brier_scores",
     "calibration_error",
     "calibration_part",
-    "choose_method",
     "reliability_bins",
 ]
 
@@ -57,7 +56,8 @@ def calibration_part(
     table
         With folds: what calibrates an image was fitted on the other folds.
     method
-        What to report as calibrated; ``None`` takes :func:`choose_method`'s. Choosing among three by the measured loss
+        What to report as calibrated; ``None`` takes the one with the smallest cross-fitted loss, of
+        equal ones the simplest. Choosing among three by the measured loss
         flatters by far less than the intervals are wide.
     resamples, seed
         Of the intervals.
@@ -103,26 +103,6 @@ def calibration_part(
         loss_by_method=dict(loss),
         ece_by_method=dict(ece),
     )
-
-
-def choose_method(table: PredictionTable) -> Method:
-    """The calibration with the smallest cross-fitted loss; of equal ones the simplest.
-
-    Raises
-    ------
-    InvalidManifest
-        If the table has fewer than two folds.
-    """
-    folds = table.folds
-    if folds is None:
-        raise InvalidManifest("a calibration is chosen by out-of-fold answers; these have no folds")
-    weights = table.weights
-
-    def loss(name: Method) -> float:
-        logits = cross_fitted_logits(name, table.logits, table.labels, weights, folds)
-        return float(np.average(losses(logits, table.labels), weights=weights))
-
-    return min(METHODS, key=loss)
 
 
 def brier_scores(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Floats:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from tumorscope.core.errors import InvalidManifest, TumorscopeError
 from tumorscope.dataset.load import load_slice
 from tumorscope.dataset.manifest import ImageRecord, Manifest
+from tumorscope.evaluation.intervals import mean_figure
 from tumorscope.evaluation.report import ExplanationPart
-from tumorscope.explanation.clustered import mean_by_group
 from tumorscope.explanation.faithfulness import STEPS, Curves, Fill, area_under, curves
 from tumorscope.explanation.pointing import Target, pointing_figures, pointing_table, target_of
 from tumorscope.explanation.randomised import rank_correlation
@@ -210,7 +210,7 @@ def _part(found: _Found, drawn: Sequence[Curves]) -> ExplanationPart:
     evidence = np.stack(found.pointed)
     groups = np.array([shown.row.group for shown in found.inputs])
     areas = {
-        name: mean_by_group(
+        name: mean_figure(
             np.array([area_under(getattr(each, name)) for each in drawn]), np.ones(len(drawn)), groups
         )
         for name in ("deletion", "insertion", "random_deletion", "random_insertion")

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.dataset.manifest import ImageRecord
+from tumorscope.evaluation.intervals import mean_figure
 from tumorscope.evaluation.report import PointingOf
 from tumorscope.explanation.box import SquareBox, cells_inside, centres_inside, share_of_head, to_square
-from tumorscope.explanation.clustered import mean_by_group
 from tumorscope.preprocess import HeadFrame
 
 __all__ = ["SIZES", "PointingTable", "Target", "pointing_figures", "pointing_table", "target_of"]
@@ -169,8 +169,8 @@ def _figures(name: str, table: PointingTable, rows: NDArray[np.bool_]) -> Pointi
         key=name,
         images=len(targets),
         groups=len(np.unique(groups)),
-        pointing=mean_by_group(table.hit[rows], weights, groups),
+        pointing=mean_figure(table.hit[rows], weights, groups),
         bound=float(np.average(table.reachable[rows], weights=weights)),
         chance=float(np.average([target.size for target in targets], weights=weights)),
-        energy=mean_by_group(table.energy[rows], weights, groups),
+        energy=mean_figure(table.energy[rows], weights, groups),
     )

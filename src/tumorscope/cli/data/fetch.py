@@ -44,7 +44,7 @@ def fetch(
       tumorscope data fetch br35h --from archive.zip --out br35h/
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.data.report import by_class, left_out
-    from tumorscope.cli.data.steps import steps
+    from tumorscope.cli.steps import steps
     from tumorscope.dataset.sources.fetch import fetch as fetch_source
 
     with steps(show=progress) as begin:

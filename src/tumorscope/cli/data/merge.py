@@ -44,7 +44,7 @@ def merge(
       tumorscope data merge --figshare figshare/ --sartaj sartaj/ --br35h br35h/ --copies remove --out study/
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.data.report import left_out
-    from tumorscope.cli.data.steps import steps
+    from tumorscope.cli.steps import steps
     from tumorscope.dataset.sources.catalogue import SourceName
     from tumorscope.dataset.sources.merge import merge as merge_sources
 

@@ -17,10 +17,10 @@ __all__ = ["passed_over", "read_data"]
 def read_data(source: Path, names: ClassNames | None = None) -> Manifest:
     """Read a manifest or folder; folders of images that are named after no class are named on standard error."""
     from tumorscope.dataset.class_names import ClassNames
-    from tumorscope.dataset.manifest_file import MANIFEST_NAMES, read_manifest
+    from tumorscope.dataset.manifest_file import manifest_in, read_manifest
 
     manifest = read_manifest(source, names)
-    if source.is_dir() and not any((source / name).is_file() for name in MANIFEST_NAMES):
+    if source.is_dir() and manifest_in(source) is None:
         passed_over(source, names or ClassNames())
     return manifest
 

@@ -42,7 +42,7 @@ def trace(
       tumorscope data trace manifest.csv --source figshare/manifest.parquet --out traced.csv
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.data.report import left_out
-    from tumorscope.cli.data.steps import steps
+    from tumorscope.cli.steps import steps
     from tumorscope.core.files import check_writable
     from tumorscope.dataset.class_names import ClassNames
     from tumorscope.dataset.manifest_file import read_manifest, write_manifest

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.optional import require
+from tumorscope.dataset.copies.blas import one_blas_thread
 
 __all__ = ["DIMENSIONS", "FEW", "Embedding", "fit_embedding", "normalised"]
 
@@ -90,7 +91,6 @@ def fit_embedding(
         Positions to draw the sample from; all where ``None``.
     """
     linalg = require("scipy.linalg", extra="data", purpose="searching for copies")
-    limits = require("threadpoolctl", extra="data", purpose="searching for copies")
     random = np.random.default_rng(seed)
     count = len(thumbnails) if rows is None else len(rows)
     if count < FEW:
@@ -99,8 +99,7 @@ def fit_embedding(
         return Embedding(np.zeros(size, np.float32), np.eye(size, dtype=np.float32))
     chosen = np.sort(random.permutation(count)[:_SAMPLE])
     sample = thumbnails[chosen if rows is None else rows[chosen]]
-    # The matrices are small: on a busy machine more threads cost ten times what they bring.
-    with limits.threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         plain = _coarse(normalised(sample))
         within = np.zeros((plain.shape[1], plain.shape[1]))
         for _ in range(_CHANGES):

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.optional import require
 from tumorscope.dataset.copies.candidates import Candidates
 from tumorscope.dataset.copies.descriptor import normalised
-from tumorscope.dataset.copies.orientation import ORIENTATIONS, turn
+from tumorscope.dataset.copies.orientation import turn_each
 from tumorscope.dataset.copies.registration import register
 from tumorscope.dataset.copies.thumbnail import VIEWS
 
@@ -82,10 +81,8 @@ def fit_pairs(
         Whether the whole pictures, and not the heads, made them propose: then those may decide too.
     """
     parts = [slice(at, at + _CHUNK) for at in range(0, len(proposed), _CHUNK)]
-    limits = require("threadpoolctl", extra="data", purpose="searching for copies")
-    # NumPy releases the interpreter's lock. Its matrix products here are small, and threads of its own would only
-    # stand in the way of these.
-    with ThreadPoolExecutor(os.cpu_count()) as pool, limits.threadpool_limits(1, user_api="blas"):
+    # NumPy releases the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         parted = list(pool.map(lambda part: _scores(thumbnails, rows, proposed, part, from_picture), parts))
     scores = np.concatenate([np.empty(0, np.float32), *parted])
     kept = scores >= THRESHOLD
@@ -125,9 +122,7 @@ def _fit(
     if not len(first):
         return scores
     fixed, moving = _pictures(thumbnails, first), _pictures(thumbnails, second)
-    for number, name in enumerate(ORIENTATIONS[1:], start=1):
-        which = np.flatnonzero(orientation == number)
-        fixed[which] = turn(fixed[which], name)
+    turn_each(fixed, orientation)
     quick, warp = register(_halved(fixed), _halved(moving), _QUICK_STEPS, tolerance=_TOLERANCE)
     hopeful = np.flatnonzero(quick >= _QUICK_THRESHOLD)
     if len(hopeful):

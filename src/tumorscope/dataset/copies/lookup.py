@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tumorscope.dataset.copies.descriptor import Embedding, fit_embedding, normalised
 from tumorscope.dataset.copies.neighbours import Neighbours
-from tumorscope.dataset.copies.orientation import ORIENTATIONS, inverse, turn
+from tumorscope.dataset.copies.orientation import ORIENTATIONS, inverse, turn, turn_each
 from tumorscope.dataset.copies.registration import Warps, register
 from tumorscope.dataset.copies.thumbnail import VIEWS
 
@@ -114,9 +114,7 @@ def _fitted(
     for at in range(0, len(row), _CHUNK):
         part = slice(at, at + _CHUNK)
         fixed = references[column[part]]
-        for position, orientation in enumerate(ORIENTATIONS):
-            which = number[part] == position
-            fixed[which] = turn(fixed[which], orientation)
+        turn_each(fixed, number[part])
         scores[part], warps[part] = register(fixed, queries[row[part]], _STEPS)
     kept = np.flatnonzero(scores >= _LEAST_SCORE)
     order = kept[np.lexsort((-scores[kept], row[kept]))]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tumorscope.dataset.copies.pair import Orientation
 
-__all__ = ["ORIENTATIONS", "after", "inverse", "is_reflection", "turn", "turn_point"]
+__all__ = ["ORIENTATIONS", "after", "inverse", "is_reflection", "turn", "turn_each", "turn_point"]
 
 Pictures = NDArray[Any]
 
@@ -34,6 +34,13 @@ ORIENTATIONS = tuple(Orientation)
 def turn(pictures: Pictures, orientation: Orientation) -> Pictures:
     """Lay square pictures ``[..., T, T]`` another way; a view where NumPy can give one."""
     return _TURNS[orientation](pictures)
+
+
+def turn_each(pictures: Pictures, orientations: NDArray[np.int64]) -> None:
+    """Lay each of the pictures ``[N, T, T]`` its own way, in place; ``int64 [N]`` in :data:`ORIENTATIONS`."""
+    for number, orientation in enumerate(ORIENTATIONS[1:], start=1):
+        which = np.flatnonzero(orientations == number)
+        pictures[which] = turn(pictures[which], orientation)
 
 
 def after(first: Orientation, second: Orientation) -> Orientation:

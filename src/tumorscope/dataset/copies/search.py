@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.optional import require
+from tumorscope.dataset.copies.blas import one_blas_thread
 from tumorscope.dataset.copies.candidates import Candidates, candidates
 from tumorscope.dataset.copies.fitting import THRESHOLD, Fitted, fit_pairs
 from tumorscope.dataset.copies.following import following
@@ -62,9 +62,7 @@ def find_copies(
         for one, other in combinations([leader, *others], 2)
     ]
     rows = np.unique(leaders)
-    limits = require("threadpoolctl", extra="data", purpose="searching for copies")
-    # The matrix products here are small: threads of the BLAS cost more than they give, and stand in the way of ours.
-    with limits.threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         found = _near_copies(thumbnails, rows, progress)
     near = [
         _ordered(one, other, ORIENTATIONS[orientation], score)
