@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
+from scipy import stats
 from timing import machine
 
 from tumorscope.dataset.copies import candidates as proposing
@@ -239,7 +240,7 @@ def _planted(options: argparse.Namespace) -> bool:
         copies = planted_thumbnails(paths, change, options.seed + number)
         pairs = _paired(data, picked, copies)
         share = len(pairs) / len(picked)
-        low, high = wilson(len(pairs), len(picked))
+        low, high = stats.binomtest(len(pairs), len(picked)).proportion_ci(method="wilson")
         print(f"{name:29} {share:6.1%}  ({low:.1%} to {high:.1%})   {_right(name, pairs)}", flush=True)
         met = met and (name in HARSH or share >= FOUND_TARGET)
     print(f"target: at least {FOUND_TARGET:.0%} of each (10 % each side is beyond it)")
@@ -266,14 +267,6 @@ def _right(name: str, pairs: list[CopyPair]) -> str:
         return ""
     right = sum(pair.orientation in wanted.get(name, {Orientation.SAME}) for pair in pairs)
     return f"{right / len(pairs):.1%}"
-
-
-def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's interval of a share (J. Am. Stat. Assoc. 22, 1927)."""
-    share, weight = hits / count, z * z / count
-    middle = (share + weight / 2) / (1 + weight)
-    reach = z * math.sqrt(share * (1 - share) / count + weight / count / 4) / (1 + weight)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 # pairs that should not be

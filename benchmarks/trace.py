@@ -8,7 +8,6 @@ as they are all images that have no slice in the source: those must not be trace
 from __future__ import annotations
 
 import argparse
-import math
 import tempfile
 import time
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy import stats
 from timing import machine
 
 from tumorscope.dataset.manifest import ImageRecord, Manifest
@@ -67,7 +67,7 @@ def main() -> None:
         else:
             wrong.append(match.score)
     found = sum(score >= THRESHOLD for score in right)
-    low, high = wilson(found, len(wanted))
+    low, high = stats.binomtest(found, len(wanted)).proportion_ci(method="wilson")
     print(machine())
     print(
         f"source: {len(source):,} slices; looked for: {len(wanted):,} changed copies of them and {len(others):,} "
@@ -100,14 +100,6 @@ def changed_copy(row: ImageRecord, place: Path, number: int, random: np.random.G
     if mirror and box is not None:
         box = box._replace(center_x=1 - box.center_x)
     return replace(row, path=path, mirrored=mirror != bool(row.mirrored), box=box)
-
-
-def wilson(found: int, total: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, 1927)."""
-    z, share = 1.959964, found / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return middle - half, min(1.0, middle + half)
 
 
 if __name__ == "__main__":
