@@ -33,11 +33,15 @@ def test_no_key_and_no_pair_lies_in_two_folds_and_each_class_is_in_each(
     manifest: Manifest, folds: int, seed: int
 ) -> None:
     pairs = pairs_in(manifest, seed)
+    groups, labels = undivided_groups(manifest, pairs), manifest.labels()
+    if min(len(set(groups[labels == label])) for label in range(4)) < folds:
+        with pytest.raises(InvalidManifest, match=f"{folds} folds need at least {folds}"):
+            make_folds(manifest, folds, seed, pairs)
+        return
     numbers = make_folds(manifest, folds, seed, pairs)
     split = manifest.with_folds(numbers.tolist())
     assert find_leaks(split, fold_sides(split)) == ()
     assert all(numbers[pair.first] == numbers[pair.second] for pair in pairs)
-    labels = manifest.labels()
     assert {(int(label), int(number)) for label, number in zip(labels, numbers, strict=True)} == {
         (label, number) for label in range(4) for number in range(1, folds + 1)
     }
