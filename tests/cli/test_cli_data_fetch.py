@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from source_files import br35h_files, cached_by_kagglehub, figshare_files, sartaj_files, write_files
+from source_files import br35h_files, cached_by_kagglehub, figshare_files, picture, sartaj_files, write_files
 from tumorscope.cli.main import run
 from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.dataset.sources.versions import VERSIONS
@@ -50,7 +52,28 @@ def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert lines[-1].startswith("citation: J. Cheng")
     assert not any("1905" in line for line in lines)
     assert run(["data", "fetch", "figshare", "--out", str(out)]) == 0
-    assert "8 images already there" in capsys.readouterr().out
+    again = capsys.readouterr().out
+    assert "8 images already there" in again
+    assert "is finished" not in again
+
+
+def test_a_finished_folder_says_that_it_did_not_look_at_another_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = write_files(tmp_path / "first", sartaj_files())
+    other = write_files(tmp_path / "other", {"Training/no_tumor/only.jpg": picture(9)})
+    out = tmp_path / "out"
+    command = ["data", "fetch", "sartaj", "--out", str(out), "--from"]
+    assert run([*command, str(first)]) == 0
+    capsys.readouterr()
+    assert run([*command, str(other)]) == 0
+    printed = capsys.readouterr().out
+    assert "16 images already there" in printed
+    [note] = [line for line in printed.splitlines() if "is finished" in line]
+    assert note.startswith(f"note: {out} is finished, so {other} was not looked at")
+    assert f"delete {out} or name another folder" in note
+    assert run([*command, str(tmp_path / "absent.zip")]) == 2
+    assert "absent.zip does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("source", ["kaggle", "figshare", "sartaj", "br35h"])
@@ -123,13 +146,26 @@ def test_indexing_recognises_the_kaggle_set(
 def test_indexing_refuses_a_mixture(
     real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for path in VERSIONS[0].landmarks:
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(real_data / "brain-tumor-mri" / path, tmp_path / path)
-    for number in range(1312):
-        (tmp_path / "Testing" / "notumor" / f"other-{number}.jpg").write_bytes(b"other %d" % number)
+    shutil.copytree(real_data / "brain-tumor-mri" / "Testing", tmp_path / "set" / "Testing")
+    for number in range(289):
+        (tmp_path / "set" / "Testing" / "notumor" / f"other-{number}.jpg").write_bytes(b"other %d" % number)
     out = tmp_path / "manifest.csv"
-    assert run(["data", "index", str(tmp_path), "--out", str(out)]) == 2
+    assert run(["data", "index", str(tmp_path / "set"), "--out", str(out)]) == 2
     [line] = capsys.readouterr().err.strip().splitlines()
-    assert "12 Training and 1,324 Testing images lie together" in line
+    assert "0 Training and 1,312 Testing images lie together" in line
     assert not out.exists()
+
+
+def test_indexing_says_that_some_files_are_of_the_kaggle_set(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "set" / "glioma"
+    folder.mkdir(parents=True)
+    for path in sorted((real_data / "brain-tumor-mri" / "Testing" / "glioma").iterdir())[:3]:
+        shutil.copyfile(path, folder / path.name)
+    for number in range(4):
+        Image.fromarray(np.full((20, 20), number, np.uint8)).save(folder / f"own-{number}.png")
+    out = tmp_path / "manifest.csv"
+    assert run(["data", "index", str(tmp_path / "set"), "--out", str(out)]) == 0
+    assert "3 of 7 files are those of brain-tumor-mri-dataset@7023, but" in capsys.readouterr().out
+    assert {row.dataset for row in read_manifest(out)} == {None}

@@ -33,9 +33,10 @@ def fetch(
 ) -> None:
     """Download a public data set, check it, and write its manifest.
 
-    Run it again after an interruption: it goes on where it stopped. 'figshare' needs no account; the others come
-    through kagglehub, from its cache (KAGGLEHUB_CACHE) where they are complete there. What is printed of licences is
-    what the sources' pages said; read them before you pass images on.
+    Run it again after an interruption: it goes on where it stopped. A finished folder stays as it is, whatever --from
+    says; delete it to make it anew. 'figshare' needs no account; the others come through kagglehub, from its cache
+    (KAGGLEHUB_CACHE) where they are complete there. What is printed of licences is what the sources' pages said; read
+    them before you pass images on.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ from tumorscope.dataset.audit.document import Check, Unreadable, Verdict
 from tumorscope.dataset.audit.words import counted, listed
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.scan import Failure
-from tumorscope.dataset.sources.versions import stamp
+from tumorscope.dataset.sources.versions import Stamped, stamp
 
 __all__ = ["class_check", "unreadable_check", "version_check"]
 
@@ -68,18 +68,34 @@ def version_check(manifest: Manifest) -> tuple[Check, tuple[str, ...]]:
     """Say which public data set this is, and the stamps of all its rows.
 
     Two versions of one set in one data set are a problem: they share slices under other names. A part of a set is
-    worth knowing; a set that nobody published is as good as any.
+    worth knowing, and so are images taken over from one. Of a set that nobody published there is nothing to check.
     """
-    key, title = "dataset-version", "Public data set"
-    stamps = {row.dataset for row in manifest}
+    named = {row.dataset for row in manifest} - {None}
     try:
         stamped = stamp(manifest)
     except InvalidManifest as error:
-        sentence = f"{str(error)[:1].upper()}{str(error)[1:]}."
-        check = Check(key=key, title=title, verdict=Verdict.PROBLEM, sentence=sentence, count=None)
+        verdict, told = Verdict.PROBLEM, str(error)
     else:
-        stamps |= {row.dataset for row in stamped.manifest}
-        verdict = Verdict.NOTICE if stamped.version is not None and stamped.missing else Verdict.GOOD
-        sentence = f"{stamped.summary[:1].upper()}{stamped.summary[1:]}."
-        check = Check(key=key, title=title, verdict=verdict, sentence=sentence, count=None)
-    return check, tuple(sorted(name for name in stamps if name is not None))
+        verdict, told = _judged(stamped, sorted(name for name in named if name is not None))
+        named |= {row.dataset for row in stamped.manifest}
+    check = Check(
+        key="dataset-version",
+        title="Public data set",
+        verdict=verdict,
+        sentence=f"{told[:1].upper()}{told[1:]}.",
+        count=None,
+    )
+    return check, tuple(sorted(name for name in named if name is not None))
+
+
+def _judged(stamped: Stamped, named: list[str]) -> tuple[Verdict, str]:
+    if stamped.version is not None:
+        return (Verdict.NOTICE if stamped.missing else Verdict.GOOD), stamped.summary
+    if stamped.taken_over:
+        return Verdict.NOTICE, stamped.summary
+    if named:
+        return Verdict.GOOD, f"the manifest says that this is {listed(named)}"
+    return Verdict.NOT_RUN, (
+        "neither the counts nor the files are those of a public data set that is known here, so there is no "
+        "version to check"
+    )

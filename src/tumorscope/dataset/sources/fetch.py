@@ -24,7 +24,7 @@ from tumorscope.dataset.sources.download import download
 from tumorscope.dataset.sources.figshare import API, figshare_name, figshare_rows, listed_files
 from tumorscope.dataset.sources.kaggle import kaggle_folder
 from tumorscope.dataset.sources.place import Workplace
-from tumorscope.dataset.sources.unpack import unpack
+from tumorscope.dataset.sources.unpack import check_origin, unpack
 from tumorscope.dataset.sources.versions import stamp
 
 __all__ = ["MANIFEST", "NOTE", "Fetched", "Steps", "fetch"]
@@ -120,10 +120,17 @@ def fetch(
     identity = {"schema": _SCHEMA, "source": name.value}
     place = Workplace(out, NOTE, identity if release is None else {**identity, "release": release})
     path = out / MANIFEST
+    if origin is not None:
+        check_origin(origin)
     done = place.open()
     if done is not None and path.is_file():
-        before = tuple(str(note) for note in done.get("notes", ()))
-        return Fetched(source, read_manifest(path), path, (), before, already=True)
+        notes = [str(note) for note in done.get("notes", ())]
+        if origin is not None:
+            notes.append(
+                f"{out} is finished, so {origin} was not looked at; to make the set anew from it, delete {out} or "
+                "name another folder"
+            )
+        return Fetched(source, read_manifest(path), path, (), tuple(notes), already=True)
     place.sweep(f".{_IMAGES}.*")
     said: list[str] = []
     is_downloaded = origin is None

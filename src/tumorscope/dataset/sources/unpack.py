@@ -17,7 +17,7 @@ from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.reading.archive import Archive, is_archive
 from tumorscope.reading.files import as_input_error, read_head
 
-__all__ = ["Rename", "unpack"]
+__all__ = ["Rename", "check_origin", "unpack"]
 
 Progress = Callable[[int, int], None]
 Rename = Callable[[PurePosixPath], PurePosixPath | None]
@@ -25,6 +25,12 @@ Rename = Callable[[PurePosixPath], PurePosixPath | None]
 
 MOST_BYTES = 16 * 1024**3
 """Most that is unpacked or copied, in bytes: ten times the largest of the known sets."""
+
+
+def check_origin(origin: Path) -> None:
+    """Make sure that there is something to unpack; raises :class:`MissingInput`."""
+    if not origin.exists():
+        raise MissingInput(f"{origin} does not exist; give a zip or a folder")
 
 
 def unpack(origin: Path, target: Path, rename: Rename, progress: Progress | None = None) -> list[Path]:
@@ -56,8 +62,7 @@ def unpack(origin: Path, target: Path, rename: Rename, progress: Progress | None
     TumorscopeError
         As :class:`~tumorscope.reading.archive.Archive` raises for a damaged zip.
     """
-    if not origin.exists():
-        raise MissingInput(f"{origin} does not exist; give a zip or a folder")
+    check_origin(origin)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
         made = _Target(Path(scratch) / "files", rename, origin.name)

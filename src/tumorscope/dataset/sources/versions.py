@@ -1,10 +1,10 @@
 """Which version of the Kaggle set a folder or manifest holds.
 
 Owns the counts and landmarks of the two versions, and the refusal to mix them. The 7,023 images (Kaggle's version 1)
-are known by their counts and by the SHA-256 of 24 of their files. Of the 7,200 images (Kaggle's version 2, since
-February 2026) no hash is known to this project: they are recognised whole, by their counts alone; a part of them, or
-a copy with images added, is not. A file under a landmark's name with another content means that the folder is not the
-first version, whatever else it holds.
+are known by their counts and by the content of 5,314 of their files (:mod:`.known_files`), so whole or in part. Of the
+7,200 images (Kaggle's version 2, since February 2026) no hash is known to this project: they are recognised whole, by
+their counts alone; a part of them, or a copy with images added, is not. A file under a landmark's name with another
+content means that the folder is not the first version, whatever else it holds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.dataset.manifest import Manifest, OfficialSplit
 from tumorscope.dataset.sources.catalogue import SOURCES, SourceName
+from tumorscope.dataset.sources.known_files import KNOWN_IMAGES, known_among
 
 __all__ = ["VERSIONS", "Stamped", "Version", "recognise", "refuse_mixed", "stamp"]
 
@@ -33,7 +34,8 @@ class Version:
     release
         Its number on Kaggle.
     landmarks
-        File SHA-256 by the path below the set's folder; empty where no hash is known.
+        File SHA-256 by the path below the set's folder, of files that another set may hold other images under;
+        empty where no hash is known.
     """
 
     data_set: str
@@ -84,7 +86,8 @@ _NAME = SOURCES[SourceName.KAGGLE].data_set
 _FIRST = Version(_NAME, 5712, 1311, 1, _LANDMARKS_7023)
 _SECOND = Version(_NAME, 5600, 1600, 2, {})
 VERSIONS = (_FIRST, _SECOND)
-_ENOUGH = 3  # landmarks that name a version; one alone may have been taken over into another set
+_ENOUGH = 3  # known files that say anything; one alone may have been taken over into another set
+_SHARE = 0.5  # of a set's files, or of all known ones; of an honest part about three quarters are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +102,23 @@ class Stamped:
         What was recognised; ``None`` where nothing was, and the rows are as they came.
     missing
         How many images of the version are not there.
+    taken_over
+        Files of the first version among images that were not recognised as one.
     """
 
     manifest: Manifest
     version: Version | None
     missing: int
+    taken_over: int = 0
 
     @property
     def summary(self) -> str:
         """One line for people."""
+        if self.version is None and self.taken_over:
+            return (
+                f"{self.taken_over:,} of {len(self.manifest):,} files are those of {_FIRST.stamp}, but as a whole "
+                "this is no version that is known"
+            )
         if self.version is None:
             return "no known version of a public data set was recognised"
         found = f"recognised as {self.version.stamp}"
@@ -144,8 +155,13 @@ def stamp(manifest: Manifest) -> Stamped:
     """
     refuse_mixed(manifest)
     stamps = [row.dataset for row in manifest]
+    taken_over = 0
     for rows in _by_set(manifest):
-        found = _recognise_set(manifest.subset(rows))
+        part = manifest.subset(rows)
+        held = known_among(row.sha256 for row in part)
+        found = _recognise_set(part, held)
+        if found is None and held >= _ENOUGH:
+            taken_over += held
         for row in rows:
             stamps[row] = found.stamp if found else None
     made = tuple(replace(row, dataset=name) for row, name in zip(manifest, stamps, strict=True))
@@ -153,7 +169,7 @@ def stamp(manifest: Manifest) -> Stamped:
     refuse_mixed(stamped)
     version = next((version for version in VERSIONS if version.stamp in stamps), None)
     missing = 0 if version is None else max(version.images - stamps.count(version.stamp), 0)
-    return Stamped(stamped, version, missing)
+    return Stamped(stamped, version, missing, taken_over)
 
 
 def refuse_mixed(manifest: Manifest) -> None:
@@ -186,16 +202,15 @@ def _by_set(manifest: Manifest) -> list[list[int]]:
     return list(sets.values())
 
 
-def _recognise_set(rows: Manifest) -> Version | None:
+def _recognise_set(rows: Manifest, held: int) -> Version | None:
+    """Name the version of images that lie together; ``held`` of their files are known ones."""
     sides = Counter(row.official_split for row in rows)
     counts = (sides[OfficialSplit.TRAINING], sides[OfficialSplit.TESTING])
     if counts == (_SECOND.training, _SECOND.testing):
         return _SECOND
-    hashes = {row.sha256 for row in rows}
     by_place = {"/".join(row.path.parts[-3:]): row.sha256 for row in rows}
-    held = sum(sha256 in hashes for sha256 in _FIRST.landmarks.values())
     contradicted = any(by_place.get(place, sha256) != sha256 for place, sha256 in _FIRST.landmarks.items())
-    if held < _ENOUGH or contradicted:
+    if held < _ENOUGH or held < _SHARE * min(len(rows), KNOWN_IMAGES) or contradicted:
         return None
     if counts[0] > _FIRST.training or counts[1] > _FIRST.testing:
         raise InvalidManifest(
