@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tumorscope.cli.main import run
+from tumorscope.core.errors import InvalidManifest
 from tumorscope.dataset.certificate import SplitCertificate, certificate_path, certify
 from tumorscope.dataset.copies.of_manifest import Copies
 from tumorscope.dataset.copies.pair import CopyKind, CopyPair, Orientation
@@ -21,6 +22,7 @@ from tumorscope.dataset.leaks import find_leaks, fold_sides, part_sides
 from tumorscope.dataset.manifest import Manifest, OfficialSplit, Part
 from tumorscope.dataset.manifest_file import read_manifest, write_manifest
 from tumorscope.dataset.resplit import SplitRequest, resplit
+from tumorscope.dataset.scan import Failure
 from tumorscope.synthesis.phantom import write_phantoms
 
 
@@ -155,17 +157,111 @@ def test_a_mirrored_copy_in_another_group_is_kept_together_with_its_picture(
     out = tmp_path / "split.csv"
     assert _split(folder, "--folds", "3", "--hold-out", "0.3", "--no-progress", "--out", out) == 1
     printed = capsys.readouterr()
-    assert printed.err.splitlines()[-1].startswith("not compared with the others: ")
-    assert "broken.png" in printed.err
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"left out: {broken}: ")
+    assert "1 images were left out" in printed.out
     after = list(read_manifest(out))
+    assert [row.path.resolve() for row in after] == [row.path.resolve() for row in rows[:-1]]
     for row in after[48:51]:
         source = after[planted[row.path.name]]
         assert (row.group, row.fold, row.part) == (source.group, source.fold, source.part)
     assert len({after[position].group for position in planted.values()}) == 3
+    assert (_certificate(out).images, _certificate(out).left_out) == (51, 1)
+    assert _certificate(out).manifest_sha256_before == read_manifest(folder).digest
     found = _certificate(out).near_copies
     assert (found.searched, found.images, found.across_folds, found.across_parts) == (True, 51, 0, 0)
     assert found.pairs_in_different_groups == 3
     assert "3 of them in two groups of the manifest, now joined; 0 on two sides" in printed.out
+
+
+class TestAnotherFile:
+    """Rows whose file is not the one that the manifest was made of."""
+
+    def test_it_is_left_out_like_one_that_cannot_be_read(
+        self, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows = list(read_manifest(phantoms))
+        rows[2] = replace(rows[2], sha256="a" * 64)
+        rows[5] = replace(rows[5], pixels_sha256="b" * 64)
+        table = phantoms / "stale.csv"
+        write_manifest(Manifest(tuple(rows), phantoms), table)
+        out = tmp_path / "split.csv"
+        assert _split(table, "--folds", "3", "--no-progress", "--out", out) == 1
+        file, pixels = capsys.readouterr().err.splitlines()[:2]
+        assert file.startswith(
+            f"left out: {rows[2].path}: the image is another than the manifest says (sha256 aaaaaaaa..."
+        )
+        assert "(pixels_sha256 bbbbbbbb..." in pixels
+        assert "make the manifest again with 'tumorscope data index'" in pixels
+        written = {row.path.name for row in read_manifest(out)}
+        assert written == {row.path.name for row in rows} - {rows[2].path.name, rows[5].path.name}
+        assert (_certificate(out).images, _certificate(out).left_out) == (94, 2)
+
+    def test_where_nothing_is_opened_nothing_is_left_out(self, phantoms: Path, tmp_path: Path) -> None:
+        rows = list(read_manifest(phantoms))
+        rows[2] = replace(rows[2], sha256="a" * 64)
+        table = phantoms / "trusted.csv"
+        write_manifest(Manifest(tuple(rows), phantoms), table)
+        out = tmp_path / "split.csv"
+        assert _split(table, "--folds", "3", "--trust-groups", "--out", out) == 0
+        assert (_certificate(out).images, _certificate(out).left_out) == (96, 0)
+
+    def test_nothing_is_written_where_nothing_is_left(
+        self, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows = [replace(row, sha256=f"{k:064x}") for k, row in enumerate(read_manifest(phantoms))]
+        table = phantoms / "all-stale.csv"
+        write_manifest(Manifest(tuple(rows), phantoms), table)
+        assert _split(table, "--folds", "3", "--no-progress", "--out", tmp_path / "x.csv") == 2
+        assert "none of the 96 images can be used; nothing was written" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_pairs_are_counted_among_the_images_that_were_compared(phantoms: Path) -> None:
+    manifest = read_manifest(phantoms)
+    pair = CopyPair(3, 7, CopyKind.NEAR, Orientation.SAME, 0.99)
+    failed = tuple(Failure(row, manifest.records[row].path, InvalidManifest("x")) for row in (0, 5))
+    kept, pairs = Copies((pair,), failed).compared(manifest)
+    assert len(kept) == 94
+    assert [(one.first, one.second) for one in pairs] == [(2, 5)]
+    assert [kept.records[2], kept.records[5]] == [manifest.records[3], manifest.records[7]]
+
+
+def test_names_are_mapped_and_the_command_says_so(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = phantoms / "named.csv"
+    write_manifest(read_manifest(phantoms), table)
+    text = table.read_text()
+    table.write_text(text.replace(",glioma,", ",Astro cytoma,").replace(",notumor,", ",normal,"))
+    out = tmp_path / "split.csv"
+    mapping = ("--map-label", "astro cytoma=glioma", "--map-label", "normal=skip")
+    assert _split(table, *mapping, "--folds", "3", "--trust-groups", "--out", out) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == "note: there is no image of notumor"
+    counts = Counter(row.label.value for row in read_manifest(out))
+    assert counts == {"glioma": 24, "meningioma": 24, "pituitary": 24}
+    first = out.read_bytes()
+    out.unlink()
+    assert run(shlex.split(_certificate(out).command)[1:]) == 0
+    assert out.read_bytes() == first
+
+
+def test_folds_that_are_not_there_are_not_said_to_be_kept(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = phantoms / "without.csv"
+    rows = tuple(replace(row, fold=None) for row in read_manifest(phantoms))
+    write_manifest(Manifest(rows, phantoms), table)
+    out = tmp_path / "split.csv"
+    for parts in (("--leak-free",), ("--hold-out", "0.25")):
+        assert _split(table, *parts, "--keep-folds", "--trust-groups", "--out", out) == 0
+        assert capsys.readouterr().err == (
+            "note: the manifest has no folds that --keep-folds could keep; --folds K makes some\n"
+        )
+        assert not _certificate(out).folds_kept
+    assert _split(phantoms, "--leak-free", "--keep-folds", "--trust-groups", "--out", out) == 0
+    assert "no folds" not in capsys.readouterr().err
+    assert _certificate(out).folds_kept
 
 
 def test_near_copies_are_counted_in_the_certificate(phantoms: Path) -> None:

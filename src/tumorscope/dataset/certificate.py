@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.copies.of_manifest import Copies
+from tumorscope.dataset.copies.pair import CopyPair
 from tumorscope.dataset.facts import file_hash
 from tumorscope.dataset.groups import Key, groups_with_two_labels, key_of
 from tumorscope.dataset.leaks import Leak, find_leaks, fold_sides, part_sides
@@ -116,7 +117,10 @@ class SplitCertificate(_Part):
     manifest_sha256_after: str = Field(description="Identity of the data set that was written.")
     file_sha256: str = Field(description="Of the manifest's file, parts included.")
     images: int
-    groups_before: int
+    left_out: int = Field(
+        default=0, description="Images that could not be read, or were other ones than the manifest said."
+    )
+    groups_before: int = Field(description="The manifest's own, of the images that were not left out.")
     groups_after: int = Field(description="Undivided groups: by patient and copy.")
     groups_with_two_labels: int = Field(
         description="Wrong labels or wrong ties; these groups are kept whole."
@@ -151,7 +155,8 @@ def certify(
     Parameters
     ----------
     before, after
-        The data set as it was read and as it was written, rows in the same order.
+        The data set as it was read and as it was written, rows in the same order; what could not be compared is
+        in the first alone.
     request
         What was asked for.
     copies
@@ -166,24 +171,26 @@ def certify(
     doubtful = set(groups_with_two_labels(after))
     folds, parts = fold_sides(after), part_sides(after)
     sides = tuple(_sides(after))
+    kept, pairs = (before, ()) if copies is None else copies.compared(before)
     return SplitCertificate(
         tumorscope=version,
         command=command,
         seed=request.seed,
         folds=request.folds,
-        folds_kept=request.keep_folds,
+        folds_kept=request.keep_folds and any(row.fold is not None for row in after),
         hold_out=request.hold_out,
         leak_free=request.leak_free,
         manifest_sha256_before=before.digest,
         manifest_sha256_after=after.digest,
         file_sha256=file_hash(file),
         images=len(after),
-        groups_before=len({row.group for row in before}),
+        left_out=len(before) - len(kept),
+        groups_before=len({row.group for row in kept}),
         groups_after=len({row.group for row in after}),
         groups_with_two_labels=len(doubtful),
         images_in_groups_with_two_labels=sum(row.group in doubtful for row in after),
         checked=_checked(after, find_leaks(after, folds), find_leaks(after, parts)),
-        near_copies=_near_copies(before, copies, folds, parts),
+        near_copies=_near_copies(kept, None if copies is None else pairs, folds, parts),
         sides=sides,
         most_uneven=tuple(_most_uneven(sides, request)),
         test_part=_test_part(sides),
@@ -209,12 +216,12 @@ def _checked(manifest: Manifest, folds: Iterable[Leak], parts: Iterable[Leak]) -
 
 
 def _near_copies(
-    before: Manifest,
-    copies: Copies | None,
+    compared: Manifest,
+    pairs: Sequence[CopyPair] | None,
     folds: Sequence[str | None],
     parts: Sequence[str | None],
 ) -> NearCopies:
-    if copies is None:
+    if pairs is None:
         return NearCopies(
             searched=False,
             images=None,
@@ -223,10 +230,10 @@ def _near_copies(
             across_folds=None,
             across_parts=None,
         )
-    rows, pairs = before.records, copies.pairs
+    rows = compared.records
     return NearCopies(
         searched=True,
-        images=len(before) - len(copies.failures),
+        images=len(compared),
         pairs=len(pairs),
         pairs_in_different_groups=sum(rows[pair.first].group != rows[pair.second].group for pair in pairs),
         across_folds=sum(_across(folds[pair.first], folds[pair.second]) for pair in pairs),

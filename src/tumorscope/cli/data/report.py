@@ -11,7 +11,7 @@ from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.scan import Failure
 
-__all__ = ["by_class", "left_out", "remarks"]
+__all__ = ["by_class", "empty_classes", "left_out", "remarks"]
 
 
 def by_class(manifest: Manifest) -> str:
@@ -20,19 +20,24 @@ def by_class(manifest: Manifest) -> str:
     return ", ".join(f"{key.value} {counts[key]:,}" for key in CLASS_ORDER)
 
 
-def left_out(failures: Iterable[Failure], what: str = "left out") -> None:
-    """Say on standard error which images were left out, or ``what`` else became of them, and why, one a line."""
+def left_out(failures: Iterable[Failure]) -> None:
+    """Say on standard error which images were left out and why, one a line."""
     for failure in failures:
         text = str(failure.error)
         shown = text if str(failure.path) in text else f"{failure.path}: {text}"
-        typer.echo(f"{what}: {shown}", err=True)
+        typer.echo(f"left out: {shown}", err=True)
+
+
+def empty_classes(manifest: Manifest) -> None:
+    """Say on standard error which classes have no images."""
+    empty = [key.value for key in CLASS_ORDER if not any(row.label is key for row in manifest)]
+    if empty:
+        typer.echo(f"note: there is no image of {', '.join(empty)}", err=True)
 
 
 def remarks(manifest: Manifest) -> None:
     """Say on standard error what is odd about the labels: classes without images, groups with several classes."""
-    empty = [key.value for key in CLASS_ORDER if not any(row.label is key for row in manifest)]
-    if empty:
-        typer.echo(f"note: there is no image of {', '.join(empty)}", err=True)
+    empty_classes(manifest)
     labels: dict[str, set[str]] = {}
     for row in manifest:
         labels.setdefault(row.group, set()).add(row.label.value)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tumorscope.cli.data.options import Out, ShowProgress
-from tumorscope.cli.data.sources import read_data
+from tumorscope.cli.data.options import MapLabel, Out, ShowProgress
+from tumorscope.cli.data.sources import check_not_read, read_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tumorscope.dataset.certificate import Side, SplitCertificate
     from tumorscope.dataset.copies.of_manifest import Copies
@@ -50,14 +50,15 @@ def split(
         bool,
         typer.Option("--trust-groups", help="Do not compare the pictures: trust the manifest's keys alone."),
     ] = False,
+    map_label: MapLabel = None,
     progress: ShowProgress = True,
 ) -> None:
     """Split a data set so that no patient and no copy lies on two sides, and certify it.
 
     Classes are balanced. The same seed gives the same split, whatever the order of the rows. Every picture is compared
     with all others: mirrored, turned, rescaled, cropped and brightened copies stay together. A certificate that says
-    what was checked and found is written beside the manifest. Images that cannot be read are listed, and kept together
-    by the manifest's keys alone (exit status 1).
+    what was checked and found is written beside the manifest. Images that cannot be read, or are other ones than the
+    manifest says, are listed and left out (exit status 1).
 
     \b
     Examples:
@@ -65,21 +66,29 @@ def split(
       tumorscope data split images/ --hold-out 0.2 --folds 4 --out split.parquet
       tumorscope data split manifest.csv --leak-free --keep-folds --out leak-free.csv
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
-    from tumorscope.cli.data.report import left_out
+    from tumorscope.cli.data.report import empty_classes, left_out
+    from tumorscope.core.errors import InvalidManifest
     from tumorscope.core.files import check_writable
     from tumorscope.core.version import __version__
     from tumorscope.dataset.certificate import certificate_path, certify, write_certificate
+    from tumorscope.dataset.class_names import ClassNames
     from tumorscope.dataset.manifest_file import write_manifest
     from tumorscope.dataset.resplit import SplitRequest, resplit
     from tumorscope.dataset.table import check_table_name
 
     request = SplitRequest(folds, hold_out, leak_free, keep_folds, seed)
+    names = ClassNames.parse(map_label or [])
     check_table_name(out)
     check_writable(out)
     check_writable(certificate_path(out))
-    manifest = read_data(source)
+    check_not_read(out, [source])
+    manifest = read_data(source, names)
     copies = None if trust_groups else _copies(manifest, progress=progress)
-    result = resplit(manifest, request, copies.pairs if copies else ())
+    kept, pairs = copies.compared(manifest) if copies else (manifest, ())
+    left_out(copies.failures if copies else ())
+    if not len(kept):
+        raise InvalidManifest(f"none of the {len(manifest):,} images can be used; nothing was written")
+    result = resplit(kept, request, pairs)
     write_manifest(result, out)
     certificate = certify(
         manifest,
@@ -87,17 +96,22 @@ def split(
         request,
         copies,
         file=out,
-        command=_command(source, out, request, trust_groups=trust_groups),
+        command=_command(source, out, request, map_label or [], trust_groups=trust_groups),
         version=__version__,
     )
     write_certificate(certificate, certificate_path(out))
-    if any(row.fold is not None for row in manifest) and not (folds or keep_folds):
+    has_folds = any(row.fold is not None for row in kept)
+    if has_folds and not (folds or keep_folds):
         typer.echo("the manifest's own folds were dropped; --keep-folds keeps them", err=True)
+    if keep_folds and not has_folds:
+        typer.echo(
+            "note: the manifest has no folds that --keep-folds could keep; --folds K makes some", err=True
+        )
+    empty_classes(result)
     for line in _summary(certificate):
         typer.echo(line)
     typer.echo(f"written to {out}, certificate to {certificate_path(out)}")
     if copies and copies.failures:
-        left_out(copies.failures, "not compared with the others")
         raise typer.Exit(1)
 
 
@@ -110,7 +124,9 @@ def _copies(manifest: Manifest, *, progress: bool) -> Copies:
         return copies_of(manifest, count)
 
 
-def _command(source: Path, out: Path, request: SplitRequest, *, trust_groups: bool) -> str:
+def _command(
+    source: Path, out: Path, request: SplitRequest, map_label: Sequence[str], *, trust_groups: bool
+) -> str:
     words = ["tumorscope", "data", "split", source.as_posix(), "--out", out.as_posix()]
     if request.folds is not None:
         words += ["--folds", str(request.folds)]
@@ -125,10 +141,13 @@ def _command(source: Path, out: Path, request: SplitRequest, *, trust_groups: bo
         )
         if given
     ]
+    words += [word for setting in map_label for word in ("--map-label", setting)]
     return shlex.join([*words, "--seed", str(request.seed)])
 
 
 def _summary(certificate: SplitCertificate) -> Iterator[str]:
+    if certificate.left_out:
+        yield f"{certificate.left_out:,} images were left out"
     joined = certificate.groups_before - certificate.groups_after
     yield (
         f"{certificate.images:,} images in {certificate.groups_after:,} undivided groups"

@@ -1,6 +1,7 @@
 """The copies among the images of a data set.
 
-Owns the one pass over the files that the search needs. An audit, which reads the files anyhow, makes its own.
+Owns the one pass over the files that the search needs, and the check that they are the files the manifest speaks of.
+An audit, which reads the files anyhow, makes its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.slice import Slice
 from tumorscope.dataset.copies.pair import CopyPair
 from tumorscope.dataset.copies.search import find_copies
@@ -33,11 +35,21 @@ class Copies:
     pairs
         Exact and near copies, as positions in the manifest.
     failures
-        Images that could not be read, and were compared with nothing.
+        Images that could not be read, or are other ones than the manifest says; they were compared with nothing.
     """
 
     pairs: tuple[CopyPair, ...]
     failures: tuple[Failure, ...]
+
+    def compared(self, manifest: Manifest) -> tuple[Manifest, tuple[CopyPair, ...]]:
+        """The rows of the same data set that were compared, and the pairs as positions among them."""
+        failed = {failure.row for failure in self.failures}
+        kept = [row for row in range(len(manifest)) if row not in failed]
+        place = {row: position for position, row in enumerate(kept)}
+        pairs = tuple(
+            replace(pair, first=place[pair.first], second=place[pair.second]) for pair in self.pairs
+        )
+        return manifest.subset(kept), pairs
 
 
 def copies_of(manifest: Manifest, progress: Progress | None = None) -> Copies:
@@ -46,7 +58,8 @@ def copies_of(manifest: Manifest, progress: Progress | None = None) -> Copies:
     Parameters
     ----------
     manifest
-        The data set; what it says of hashes and groups does not matter.
+        The data set; what it says of groups does not matter. A file whose hash is not the one that its row gives
+        is a failure.
     progress
         Called with (done, total), while the images are read and again while they are compared.
 
@@ -65,5 +78,19 @@ def copies_of(manifest: Manifest, progress: Progress | None = None) -> Copies:
     )
 
 
-def _look(_record: ImageRecord, facts: ImageFacts, image: Slice) -> tuple[NDArray[np.uint8], str]:
+def _look(record: ImageRecord, facts: ImageFacts, image: Slice) -> tuple[NDArray[np.uint8], str]:
+    _refuse_another(record, facts)
     return thumbnail(image.pixels), facts.pixels_sha256
+
+
+def _refuse_another(record: ImageRecord, facts: ImageFacts) -> None:
+    given = (
+        ("sha256", record.sha256, facts.sha256),
+        ("pixels_sha256", record.pixels_sha256, facts.pixels_sha256),
+    )
+    for column, said, found in given:
+        if said and said != found:
+            raise InvalidManifest(
+                f"the image is another than the manifest says ({column} {said[:8]}..., found {found[:8]}...); "
+                "make the manifest again with 'tumorscope data index'"
+            )
