@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import NOTICE
 from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.evaluation.predictions import PREDICTIONS_NAME, tabulate, write_predictions
+from tumorscope.inference.classifier import load
 
 Capture = pytest.CaptureFixture[str]
 
@@ -81,6 +83,21 @@ def test_a_bundle_finds_the_wrong_label_and_the_strange_image(
     assert "--model" in document["command"]
 
 
+def test_the_shipped_bundle_has_a_name(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(bundle_path, tmp_path / "shipped")
+    for word, label in (("shipped", load().facts.label), ("./shipped", "quadrants 1.0.0")):
+        assert run(["data", "audit", str(images), "--report", "audit", "--model", word]) == 0
+        document = json.loads((tmp_path / "audit" / "audit.json").read_text(encoding="utf-8"))
+        assert document["model"] == label
+        assert document["command"].endswith(f"--model {word}")
+        assert {check["verdict"] for check in document["checks"] if check["key"] == "not-brain-mri"} != {
+            "not-run"
+        }
+
+
 def test_a_run_is_judged_by_its_out_of_fold_answers(images: Path, tmp_path: Path) -> None:
     manifest = read_manifest(images)
     logits = np.where(np.eye(4, dtype=bool)[manifest.labels()], 3.0, 0.0)
@@ -125,7 +142,7 @@ def test_folders_of_other_names_are_mapped(images: Path, tmp_path: Path, capsys:
     ("change", "told"),
     [
         ({"data": "nowhere"}, "does not exist"),
-        ({"model": "nowhere.onnx"}, "no such file"),
+        ({"model": "nowhere.onnx"}, "or the word 'shipped'"),
         ({"model": "images"}, "predictions.csv"),
         ({"report": "file"}, "is not a folder"),
         ({"map": "x"}, "NAME=CLASS"),
@@ -152,7 +169,7 @@ def test_mistakes_end_in_one_line(
 def test_help_names_the_parts(capsys: Capture) -> None:
     assert run(["data", "audit", "--help"]) == 0
     printed = capsys.readouterr().out
-    for word in ("--report", "--model", "--map-label", "exit status 1", "Examples:"):
+    for word in ("--report", "--model", "shipped", "--map-label", "exit status 1", "Examples:"):
         assert word in printed
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["audit"]
 
 _JSON, _PAGE, _BUNDLE = "audit.json", "index.html", "bundle.onnx"
+_SHIPPED = "shipped"
 _COLOURS = {"problem": "red", "notice": "yellow", "good": "green", "not-run": None}
 
 
@@ -32,11 +33,12 @@ def audit(
     data: Annotated[Path, typer.Argument(help="A manifest, or a folder with a folder per class.")],
     report: Annotated[Path, typer.Option("--report", help="Folder for audit.json and index.html.")],
     model: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--model",
-            help="A bundle (.onnx), or a run's folder with out-of-fold answers: looks for wrong labels and for images "
-            "that are no brain MRI.",
+            metavar="BUNDLE|RUN|shipped",
+            help="A bundle (.onnx), the word 'shipped' for the bundle that comes with the package, or a run's folder "
+            "with out-of-fold answers: looks for wrong labels and for images that are no brain MRI.",
         ),
     ] = None,
     map_label: MapLabel = None,
@@ -51,7 +53,7 @@ def audit(
     Examples:
       tumorscope data audit images/ --report audit/
       tumorscope data audit manifest.parquet --report audit/ --model runs/first
-      tumorscope data audit images/ --report audit/ --model bundle.onnx
+      tumorscope data audit images/ --report audit/ --model shipped
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.progress import counter
     from tumorscope.core.files import atomic_write, check_writable
@@ -85,24 +87,35 @@ def audit(
         raise typer.Exit(1)
 
 
-def _command(data: Path, report: Path, model: Path | None, map_label: list[str]) -> str:
+def _command(data: Path, report: Path, model: str | None, map_label: list[str]) -> str:
     words = ["tumorscope", "data", "audit", data.as_posix(), "--report", report.as_posix()]
     if model is not None:
-        words += ["--model", model.as_posix()]
+        words += ["--model", model]
     return shlex.join(words + [word for pair in map_label for word in ("--map-label", pair)])
 
 
-def _models(model: Path | None) -> tuple[Asked | None, HeldOut | None]:
+def _models(model: str | None) -> tuple[Asked | None, HeldOut | None]:
     """A bundle; or a run's out-of-fold answers, and its bundle where it has been exported."""
+    from tumorscope.core.errors import MissingInput
+
     if model is None:
         return None, None
-    if not model.is_dir():
-        return _asked(model), None
-    bundle = model / _BUNDLE
-    return (_asked(bundle) if bundle.is_file() else None), _held_out(model)
+    if model == _SHIPPED:
+        return _asked(None), None
+    path = Path(model)
+    if not path.exists():
+        raise MissingInput(
+            f"{model}: no such file or folder; --model takes a bundle (.onnx), the folder of a run, or the word "
+            f"{_SHIPPED!r} for the bundle that comes with the package"
+        )
+    if not path.is_dir():
+        return _asked(path), None
+    bundle = path / _BUNDLE
+    return (_asked(bundle) if bundle.is_file() else None), _held_out(path)
 
 
-def _asked(path: Path) -> Asked:
+def _asked(path: Path | None) -> Asked:
+    """A bundle that answers; the shipped one for ``None``."""
     from tumorscope.dataset.audit.model import Asked
     from tumorscope.inference.classifier import load
 

@@ -51,8 +51,8 @@ def label_check(manifest: Manifest, answers: Answers | None) -> tuple[Check, tup
     """
     if answers is None:
         return _not_run(
-            "No model was given; give the folder of a run made with 'tumorscope train --folds', or a bundle, "
-            "as --model."
+            "No model was given; give the folder of a run made with 'tumorscope train --folds', a bundle, or the word "
+            "'shipped' as --model."
         )
     labels = manifest.labels()
     rows = np.flatnonzero(~np.isnan(answers.probabilities).any(axis=1))

@@ -42,7 +42,7 @@ def novelty_check(
         The check, and the images with the strangest first.
     """
     if model is None or novelty is None:
-        sentence = "No bundle was given; give a bundle (.onnx) as --model."
+        sentence = "No bundle was given; give a bundle (.onnx) as --model, or the word 'shipped'."
         return Check(key=_KEY, title=_TITLE, verdict=Verdict.NOT_RUN, sentence=sentence), ()
     found = sorted(
         (
