@@ -1,8 +1,9 @@
 """Keep the small part of a finished run: ``python records/make_record.py RUN NAME``.
 
 Copies configuration, environment, histories and curves, and writes the out-of-fold answers without what leads back to
-an image or a patient: groups and slices are numbered, paths and hashes left out. The record is itself a run's folder
-for ``tumorscope evaluate``, so that anyone can compute the published figures again without the images.
+an image or a patient: groups and slices are numbered, paths and hashes left out; intensity styles stay. The record is
+itself a run's folder for ``tumorscope evaluate``, so that anyone can compute the published figures again without the
+images.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def undivided(table: PredictionTable, manifest: Manifest) -> PredictionTable:
         slice_ids=table.slice_ids[kept],
         is_patient=table.is_patient[kept],
         folds=folds[kept],
+        styles=None if table.styles is None else table.styles[kept],
         paths=(),
         hashes=(),
     )

@@ -29,12 +29,15 @@ def _set(*rows: ImageRecord) -> Manifest:
     return Manifest(rows, Path("/data"))
 
 
-def test_rows_keep_their_order_and_lose_folds_and_parts() -> None:
+def test_rows_keep_their_order_and_lose_folds_parts_and_styles() -> None:
     joined = join(
-        [_set(_row("a/1", "p", fold=2, part=Part.TEST)), _set(_row("b/1", "q"), _row("b/0", "r", fold=1))]
+        [
+            _set(_row("a/1", "p", fold=2, part=Part.TEST, style="style-1")),
+            _set(_row("b/1", "q"), _row("b/0", "r", fold=1)),
+        ]
     )
     assert [row.path.as_posix() for row in joined] == ["/data/a/1", "/data/b/1", "/data/b/0"]
-    assert {(row.fold, row.part) for row in joined} == {(None, None)}
+    assert {(row.fold, row.part, row.style) for row in joined} == {(None, None, None)}
     assert joined.root == Path("/data")
 
 

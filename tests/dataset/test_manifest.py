@@ -288,6 +288,7 @@ def _records(draw: st.DrawFn) -> ImageRecord:
         "dataset": _texts(_ANY),
         "official_split": st.sampled_from(OfficialSplit),
         "part": st.sampled_from(Part),
+        "style": _texts(_ANY),
         "mirrored": st.booleans(),
         "source_label": st.sampled_from(Diagnosis),
         "box": st.builds(Box, _FRACTIONS, _FRACTIONS, _FRACTIONS, _FRACTIONS),

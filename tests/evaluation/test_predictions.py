@@ -10,11 +10,14 @@ import pytest
 
 from evaluation_cases import made_table
 from tumorscope.core.errors import InvalidManifest, MissingInput
+from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.dataset.manifest import ImageRecord, Manifest
 from tumorscope.evaluation.predictions import (
     COLUMNS,
     PREDICTIONS_NAME,
     PredictionTable,
     read_predictions,
+    tabulate,
     write_predictions,
 )
 
@@ -59,6 +62,35 @@ def test_a_leak_is_stamped_into_every_row(tmp_path: Path) -> None:
         "\n".join([lines[0], *(line.replace("patient=12 file=1", "") for line in lines[1:-1]), lines[-1]])
     )
     assert read_predictions(leaky).leaks == {"patient": 12, "file": 1}
+
+
+def test_styles_are_kept_where_any_is_known_and_old_files_have_none(tmp_path: Path) -> None:
+    plain, styled = tmp_path / "plain.csv", tmp_path / "styled.csv"
+    table = made_table()
+    styles = np.array(["" if k == 3 else f"style-{k % 11}" for k in range(len(table))])
+    write_predictions(table, plain)
+    write_predictions(replace(table, styles=styles, leaks={"file": 1}), styled)
+    assert plain.read_text().splitlines()[0] == HEADER
+    assert styled.read_text().splitlines()[0] == f"{HEADER},style,leaks"
+    assert read_predictions(plain).styles is None
+    again = read_predictions(styled)
+    np.testing.assert_array_equal(again.styles, styles)
+    assert again.leaks == {"file": 1}
+    with pytest.raises(InvalidManifest, match="1 styles"):
+        replace(table, styles=styles[:1])
+
+
+def test_styles_of_a_manifest_go_beside_the_answers() -> None:
+    rows = [
+        ImageRecord(Path(f"{k}.png"), key, group=f"g{k}", slice_id=f"s{k}", sha256=f"{k:064x}", style=style)
+        for k, (key, style) in enumerate(
+            zip(CLASS_ORDER, ("style-1", "style-2", None, "style-1"), strict=True)
+        )
+    ]
+    found = tabulate(Manifest(tuple(rows), Path()), np.zeros((4, 4))).styles
+    np.testing.assert_array_equal(found, ["style-1", "style-2", "", "style-1"])
+    unknown = Manifest(tuple(replace(row, style=None) for row in rows), Path())
+    assert tabulate(unknown, np.zeros((4, 4))).styles is None
 
 
 def test_folds_may_be_absent(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Owns which strata are made of a manifest's columns, and the list of mistakes.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest
@@ -14,7 +15,7 @@ from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.reliability import calibration_part
 from tumorscope.evaluation.report import Mistake, Parts
-from tumorscope.evaluation.strata import By, image_sizes, measure_strata, tumour_sizes
+from tumorscope.evaluation.strata import UNKNOWN, By, image_sizes, measure_strata, tumour_sizes
 
 __all__ = ["mistakes_of", "parts_of_answers"]
 
@@ -29,7 +30,8 @@ def parts_of_answers(table: PredictionTable, images: Manifest | None = None) -> 
     table
         The answers. Calibration and coverage need folds: they are fitted on other folds than the ones measured.
     images
-        The manifest of the same images, for strata; matched by content.
+        The manifest of the same images, for strata; matched by content. Strata of styles that the answers know need
+        none.
 
     Returns
     -------
@@ -38,7 +40,10 @@ def parts_of_answers(table: PredictionTable, images: Manifest | None = None) -> 
     """
     folds = table.folds is not None and len(np.unique(table.folds)) > 1
     calibration = calibration_part(table) if folds else None
-    strata = measure_strata(table, _columns(table, images)) if images is not None and table.hashes else None
+    columns = _columns(table, images) if images is not None and table.hashes else {}
+    if table.styles is not None:
+        columns["contrast-style"] = _styles(table.styles, columns.get("contrast-style"))
+    strata = measure_strata(table, columns) if columns else None
     parts = Parts(
         strata=() if strata is None else strata.measured,
         calibration=calibration,
@@ -87,5 +92,11 @@ def _columns(table: PredictionTable, images: Manifest) -> dict[By, np.ndarray]:
             np.array([row.height or 0 if row else 0 for row in rows]),
         ),
         "tumour-size": tumour_sizes(np.array(areas), table.slice_ids),
+        "contrast-style": np.array([UNKNOWN if row is None else row.style or UNKNOWN for row in rows]),
     }
     return columns
+
+
+def _styles(of_answers: NDArray[np.str_], of_images: NDArray[np.str_] | None) -> NDArray[np.str_]:
+    """Styles that the answers were made under; those of the manifest where they have none."""
+    return of_answers if of_images is None else np.where(of_answers == UNKNOWN, of_images, of_answers)

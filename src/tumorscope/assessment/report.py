@@ -108,7 +108,12 @@ def _card(measurement: Measurement) -> ModelCard | None:
 def _examinee(measurement: Measurement, *, needed: bool) -> tuple[Examinee | None, tuple[str, ...]]:
     """Whom to ask; without images, or fold models, nobody, and why."""
     if measurement.images is None:
-        return None, ("No images were given (--data): no strata, no pictures, nothing asked again.",)
+        strata = (
+            "no strata"
+            if measurement.table is None or measurement.table.styles is None
+            else "strata by style only"
+        )
+        return None, (f"No images were given (--data): {strata}, no pictures, nothing asked again.",)
     if measurement.classifier is not None:
         return examinee_of_bundle(measurement.classifier, measurement.images, measurement.bundle), ()
     if measurement.run is None:

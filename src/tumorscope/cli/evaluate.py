@@ -39,6 +39,12 @@ class ProtocolName(StrEnum):
     LEAK_FREE = "leak-free"
     PATIENT_WISE = "patient-wise"
     EXTERNAL = "external"
+    SHIFTED = "shifted"
+
+    @property
+    def measures_a_run(self) -> bool:
+        """Whether it is about the out-of-fold answers of a run, not about a bundle."""
+        return self in {ProtocolName.PATIENT_WISE, ProtocolName.SHIFTED}
 
 
 class PassName(StrEnum):
@@ -57,7 +63,7 @@ def evaluate(
             "--protocol",
             help="patient-wise: out-of-fold answers of a RUN. external: a BUNDLE on images it has not seen. "
             "official: a BUNDLE on the data set's own test images. leak-free: on those of them without a copy or a "
-            "patient elsewhere.",
+            "patient elsewhere. shifted: answers of a RUN whose folds are whole styles, see data split --by-style.",
         ),
     ],
     model: Annotated[
@@ -69,7 +75,7 @@ def evaluate(
         typer.Option(
             "--data",
             help="A manifest (external: only its part 'test' where it has parts), or a folder per class. For "
-            "patient-wise the run's own images, for strata, --pass and the pictures of --report.",
+            "patient-wise and shifted the run's own images, for strata, --pass and the pictures of --report.",
         ),
     ] = None,
     out: Annotated[
@@ -96,9 +102,7 @@ def evaluate(
         typer.Option("--allow-leaks", help="Measure a split that leaks all the same; the result says so."),
     ] = False,
     form: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, help="All but patient-wise: images at once.")
-    ] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Of a BUNDLE: images at once.")] = 32,
     progress: Annotated[bool, typer.Option(help="Draw a progress bar.")] = True,
 ) -> None:
     """Measure a model: accuracy, loss, F1, sensitivity and confusion, with 95 % intervals over patients.
@@ -109,14 +113,16 @@ def evaluate(
       tumorscope evaluate --model bundle.onnx --protocol external --data images/ --out evaluation.json
       tumorscope evaluate --model bundle.onnx --protocol official --data brain-tumor-mri/
       tumorscope evaluate --model runs/first --protocol patient-wise --data images/ --report report/ --pass stress
+      tumorscope evaluate --model runs/by-style --protocol shifted
     """  # noqa: D301 - the help needs the character itself, not two of them
     from tumorscope.cli.evaluation_tables import show
 
     command = _command(protocol, model, data, allow_leaks=allow_leaks, passes=passes or [], limit=limit)
     _check_report(report, out, passes, data)
-    target = _target(report or out, model if protocol is ProtocolName.PATIENT_WISE else None)
-    if protocol is ProtocolName.PATIENT_WISE:
-        measurement = _measure_run(_run_folder(model), data, command, allow_leaks=allow_leaks)
+    target = _target(report or out, model if protocol.measures_a_run else None)
+    if protocol.measures_a_run:
+        run = _run_folder(model, protocol)
+        measurement = _measure_run(run, protocol, data, command, allow_leaks=allow_leaks)
     else:
         measurement = _measure_bundle(
             protocol, model, data, command, batch_size=batch_size, progress=progress, allow_leaks=allow_leaks
@@ -194,12 +200,12 @@ def _target(out: Path | None, run: Path | None) -> Path | None:
     return target
 
 
-def _run_folder(model: Path | None) -> Path:
+def _run_folder(model: Path | None, protocol: ProtocolName) -> Path:
     from tumorscope.core.errors import InvalidConfiguration, MissingInput
 
     if model is None or model.is_file():
         raise InvalidConfiguration(
-            "the protocol patient-wise reads the out-of-fold answers of a run: give its folder as --model; "
+            f"the protocol {protocol.value} reads the out-of-fold answers of a run: give its folder as --model; "
             "for a bundle use --protocol external --data FOLDER"
         )
     if not model.exists():
@@ -209,21 +215,29 @@ def _run_folder(model: Path | None) -> Path:
     return model
 
 
-def _measure_run(run: Path, data: Path | None, command: str, *, allow_leaks: bool) -> Measurement:
+def _measure_run(
+    run: Path, protocol: ProtocolName, data: Path | None, command: str, *, allow_leaks: bool
+) -> Measurement:
     from tumorscope.assessment.measurement import Measurement
     from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.evaluation.predictions import read_predictions
-    from tumorscope.evaluation.protocol import patient_wise
+    from tumorscope.evaluation.protocol import patient_wise, shifted
+    from tumorscope.evaluation.style_folds import holds_whole_styles, style_notes
     from tumorscope.evaluation.synthetic import sources_of_run, synthetic_notes
 
     table = read_predictions(run)
+    measure = shifted if protocol is ProtocolName.SHIFTED else patient_wise
+    measured = measure(table, command, allow_leaks=allow_leaks)
+    notes = synthetic_notes(sources_of_run(run))
+    if holds_whole_styles(table):
+        notes += style_notes(table)
     return Measurement(
-        measured=patient_wise(table, command, allow_leaks=allow_leaks),
+        measured=measured,
         model=run.name,
         images_by_class=_count(table.labels),
         table=table,
         images=None if data is None else read_manifest(data),
-        notes=synthetic_notes(sources_of_run(run)),
+        notes=notes,
         run=run,
     )
 

@@ -96,13 +96,16 @@ def train(
         _announce("go on with the same command and --resume")
         raise
     if folds:
+        from tumorscope.evaluation.predictions import read_predictions
+        from tumorscope.evaluation.style_folds import holds_whole_styles
         from tumorscope.export.folds import export_folds
 
         export_folds(run, announce=_announce)
         typer.echo(f"out-of-fold answers: {run.predictions}")
         stamped = " --allow-leaks" if "folds" in chosen.leaks else ""
+        protocol = "shifted" if holds_whole_styles(read_predictions(run.predictions)) else "patient-wise"
         typer.echo(
-            f"measure them with: tumorscope evaluate --model {run.path} --protocol patient-wise{stamped}"
+            f"measure them with: tumorscope evaluate --model {run.path} --protocol {protocol}{stamped}"
         )
         return
     from tumorscope.export.onnx import export_run

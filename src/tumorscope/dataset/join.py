@@ -21,10 +21,10 @@ _PUBLIC = "figshare:"  # keys of slices that mean the same in every set
 def join(manifests: Sequence[Manifest], names: Sequence[str] | None = None) -> Manifest:
     """Put data sets one after the other.
 
-    Folds and parts are dropped, since they were made for each alone; split the result. A key (of a group, slice or
-    patient) is a name within its own set and gets that set's name in front, unless it is a hash of the content or
-    belongs to a slice of the public Figshare set, whose numbers mean the same everywhere. Groups of two sets
-    become one where they share a file, decoded pixels or a slice, so that no split of the result divides them.
+    Folds, parts and styles are dropped, since they were made for each alone; split the result. A key (of a group,
+    slice or patient) is a name within its own set and gets that set's name in front, unless it is a hash of the
+    content or belongs to a slice of the public Figshare set, whose numbers mean the same everywhere. Groups of two
+    sets become one where they share a file, decoded pixels or a slice, so that no split of the result divides them.
 
     Parameters
     ----------
@@ -77,6 +77,7 @@ def _scoped(manifest: Manifest, name: str) -> list[ImageRecord]:
             else f"{name}/{row.patient}",
             fold=None,
             part=None,
+            style=None,
         )
         for row in manifest
     ]

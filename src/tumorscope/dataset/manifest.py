@@ -88,6 +88,8 @@ class ImageRecord:
         PIL mode of a still image (``L``, ``RGB``...), the dtype of the pixels of any other file.
     pixels_sha256
         Hash of the decoded gray pixels with their shape and dtype: equal for a file saved again without loss.
+    style
+        Its intensity style: whether it looks as if one scanner, one contrast and one export had made it as others.
     """
 
     path: Path
@@ -108,6 +110,7 @@ class ImageRecord:
     height: int | None = None
     mode: str | None = None
     pixels_sha256: str | None = None
+    style: str | None = None
 
     @property
     def has_real_patient(self) -> bool:

@@ -37,6 +37,7 @@ COLUMNS: Mapping[str, type] = {
     "source_label": str,
     "fold": int,
     "part": str,
+    "style": str,
     "mirrored": bool,
     "box_cx": float,
     "box_cy": float,
@@ -217,6 +218,7 @@ class _RowReader:
             height=row.whole("height"),
             mode=row["mode"] or None,
             pixels_sha256=row.hash("pixels_sha256") or None,
+            style=row["style"] or None,
         )
 
 
@@ -298,6 +300,7 @@ def _cells(row: ImageRecord, folder: Path, root: Path) -> list[Cell]:
         row.source_label,
         row.fold,
         row.part,
+        row.style,
         row.mirrored,
         *box,
         row.width,

@@ -68,8 +68,10 @@ class Cases:
 
 
 def cases_of(manifest: Manifest, styles: NDArray[np.str_] | None = None) -> Cases:
-    """The cases of a manifest, read when asked for; folds are taken over where all rows have one."""
+    """The cases of a manifest, read when asked for; folds and styles are taken over where all rows have one."""
     folds = [row.fold for row in manifest]
+    if styles is None and all(row.style for row in manifest):
+        styles = np.array([row.style for row in manifest])
     return Cases(
         labels=manifest.labels(),
         groups=np.array([row.group for row in manifest]),

@@ -30,6 +30,7 @@ __all__ = [
     "COLUMNS",
     "LEAKS_COLUMN",
     "PREDICTIONS_NAME",
+    "STYLE_COLUMN",
     "PredictionTable",
     "read_predictions",
     "tabulate",
@@ -42,6 +43,8 @@ _LOGITS = tuple(f"logit_{key.value}" for key in CLASS_ORDER)
 COLUMNS = ("path", "sha256", "label", "group", "slice_id", "patient", "fold", *_LOGITS)
 LEAKS_COLUMN = "leaks"
 """A further column of answers made on a split that leaks, the same text in every row: ``patient=2 file=1``."""
+STYLE_COLUMN = "style"
+"""A further column where the manifest knows intensity styles (:mod:`tumorscope.dataset.styles`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +69,8 @@ class PredictionTable:
         ``str [N]``: where each image came from and its SHA-256; empty strings where unknown.
     leaks
         How many keys of each kind lay on two sides of the split the answers were made on.
+    styles
+        ``str [N]``: the intensity style of each image, empty where unknown; ``None`` where none is known.
 
     Raises
     ------
@@ -82,6 +87,7 @@ class PredictionTable:
     paths: Sequence[str] = ()
     hashes: Sequence[str] = ()
     leaks: Mapping[str, int] = field(default_factory=dict)
+    styles: NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.labels)
@@ -94,6 +100,7 @@ class PredictionTable:
             "folds": n if self.folds is None else len(self.folds),
             "paths": len(self.paths) or n,
             "hashes": len(self.hashes) or n,
+            "styles": n if self.styles is None else len(self.styles),
         }
         for name, length in lengths.items():
             if length != n:
@@ -160,18 +167,21 @@ def tabulate(
         paths=[manifest.display_path(row) for row in manifest],
         hashes=[row.sha256 for row in manifest],
         leaks=dict(leaks or {}),
+        styles=_known([row.style or "" for row in manifest]),
     )
 
 
 def write_predictions(table: PredictionTable, path: str | os.PathLike[str]) -> None:
     """Write the table as CSV (:data:`COLUMNS`), atomically; logits keep every bit.
 
-    Answers made on a split that leaks say so in every row, in the column :data:`LEAKS_COLUMN`.
+    Styles go into the column :data:`STYLE_COLUMN` where any is known. Answers made on a split that leaks say so in
+    every row, in the column :data:`LEAKS_COLUMN`.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     stamp = [" ".join(f"{key}={count}" for key, count in table.leaks.items())] if table.leaks else []
-    writer.writerow([*COLUMNS, *([LEAKS_COLUMN] if stamp else [])])
+    styled = [] if table.styles is None else [STYLE_COLUMN]
+    writer.writerow([*COLUMNS, *styled, *([LEAKS_COLUMN] if stamp else [])])
     for i in range(len(table)):
         writer.writerow(
             [
@@ -183,6 +193,7 @@ def write_predictions(table: PredictionTable, path: str | os.PathLike[str]) -> N
                 int(table.is_patient[i]),
                 "" if table.folds is None else int(table.folds[i]),
                 *(repr(float(value)) for value in table.logits[i]),
+                *([] if table.styles is None else [table.styles[i]]),
                 *stamp,
             ]
         )
@@ -250,7 +261,8 @@ def _row(row: Mapping[str, str | None], where: str) -> dict[str, Any]:
         raise InvalidManifest(
             f"{where}: {LEAKS_COLUMN} is {leaks!r}; kinds and counts such as patient=2 are needed"
         )
-    return {**text, "fold": fold, "logits": logits, "leaks": leaks}
+    style = (row.get(STYLE_COLUMN) or "").strip()
+    return {**text, "fold": fold, "logits": logits, "leaks": leaks, "style": style}
 
 
 def _table(rows: Sequence[Mapping[str, Any]], name: str) -> PredictionTable:
@@ -267,7 +279,12 @@ def _table(rows: Sequence[Mapping[str, Any]], name: str) -> PredictionTable:
         paths=tuple(row["path"] for row in rows),
         hashes=tuple(row["sha256"] for row in rows),
         leaks=_stamped(rows),
+        styles=_known([row["style"] for row in rows]),
     )
+
+
+def _known(styles: Sequence[str]) -> NDArray[np.str_] | None:
+    return np.array(styles) if any(styles) else None
 
 
 def _stamped(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -20,8 +20,9 @@ from tumorscope.evaluation.calibration import cross_fitted_temperatures
 from tumorscope.evaluation.intervals import figures
 from tumorscope.evaluation.metrics import confusion, losses
 from tumorscope.evaluation.predictions import PredictionTable
+from tumorscope.evaluation.style_folds import refuse_divided_styles
 
-__all__ = ["FEW_GROUPS", "Protocol", "measure", "not_estimable", "notes", "patient_wise"]
+__all__ = ["FEW_GROUPS", "Protocol", "measure", "not_estimable", "notes", "patient_wise", "shifted"]
 
 FEW_GROUPS = 30
 
@@ -33,6 +34,7 @@ class Protocol(StrEnum):
     LEAK_FREE = "leak-free"
     PATIENT_WISE = "patient-wise"
     EXTERNAL = "external"
+    SHIFTED = "shifted"
 
     @property
     def meaning(self) -> str:
@@ -52,6 +54,10 @@ _MEANINGS = {
         "Cross-fitted: every image was answered by a model that saw no image of its patient or copy cluster."
     ),
     Protocol.EXTERNAL: "Images from elsewhere, none of which the model was trained on.",
+    Protocol.SHIFTED: (
+        "Cross-fitted over looks: every image was answered by a model that saw no image of its intensity style "
+        "(source, contrast, texture) and none of its patient or copy cluster."
+    ),
 }
 
 
@@ -79,17 +85,34 @@ def patient_wise(table: PredictionTable, command: str, *, allow_leaks: bool = Fa
     LeakySplit
         If a group, slice or file lies in two folds, or the answers are stamped with such a leak.
     """
-    folds = table.folds
-    if folds is None or len(np.unique(folds)) < 2:
-        raise InvalidManifest(
-            "the protocol patient-wise needs out-of-fold answers from at least two folds; "
-            "make them with: tumorscope train --folds"
-        )
-    leaks = _leaks(table, folds)
-    if not allow_leaks:
-        refuse_leaks(leaks, "folds", "--folds K")
-    temperatures = cross_fitted_temperatures(table.logits, table.labels, table.weights, folds)
-    return measure(table, Protocol.PATIENT_WISE, command, temperature=temperatures, leaks=leaks)
+    folds = _folds(table, Protocol.PATIENT_WISE)
+    return _cross_fitted(table, folds, Protocol.PATIENT_WISE, command, "--folds K", allow_leaks=allow_leaks)
+
+
+def shifted(table: PredictionTable, command: str, *, allow_leaks: bool = False) -> Measured:
+    """Evaluate out-of-fold answers whose folds hold out whole intensity styles.
+
+    Parameters
+    ----------
+    table, command, allow_leaks
+        As of :func:`patient_wise`; the table has the style of each answer.
+
+    Returns
+    -------
+    Measured
+        As :func:`patient_wise`.
+
+    Raises
+    ------
+    InvalidManifest
+        If there are fewer than two folds, an answer has no style, or a style lies in two folds.
+    LeakySplit
+        If a group, slice or file lies in two folds, or the answers are stamped with such a leak.
+    """
+    folds = _folds(table, Protocol.SHIFTED)
+    refuse_divided_styles(table)
+    option = "--by-style --folds K"
+    return _cross_fitted(table, folds, Protocol.SHIFTED, command, option, allow_leaks=allow_leaks)
 
 
 def not_estimable(manifest: Manifest, protocol: Protocol, command: str) -> Measured:
@@ -167,6 +190,32 @@ def notes(measured: Measured, images_by_class: Mapping[str, int]) -> tuple[str, 
             "copies or single images whose patient is unknown."
         )
     return tuple(found)
+
+
+def _folds(table: PredictionTable, protocol: Protocol) -> NDArray[np.int64]:
+    folds = table.folds
+    if folds is None or len(np.unique(folds)) < 2:
+        raise InvalidManifest(
+            f"the protocol {protocol} needs out-of-fold answers from at least two folds; "
+            "make them with: tumorscope train --folds"
+        )
+    return folds
+
+
+def _cross_fitted(
+    table: PredictionTable,
+    folds: NDArray[np.int64],
+    protocol: Protocol,
+    command: str,
+    option: str,
+    *,
+    allow_leaks: bool,
+) -> Measured:
+    leaks = _leaks(table, folds)
+    if not allow_leaks:
+        refuse_leaks(leaks, "folds", option)
+    temperatures = cross_fitted_temperatures(table.logits, table.labels, table.weights, folds)
+    return measure(table, protocol, command, temperature=temperatures, leaks=leaks)
 
 
 def _leaks(table: PredictionTable, folds: NDArray[np.int64]) -> dict[str, int]:

@@ -20,7 +20,8 @@ from tumorscope.evaluation.conformal import class_conditional_quantiles, draw_we
 from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.novelty import FALSE_REJECTION, false_rejection_limit
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
-from tumorscope.evaluation.protocol import patient_wise
+from tumorscope.evaluation.protocol import Protocol, patient_wise, shifted
+from tumorscope.evaluation.style_folds import holds_whole_styles
 from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.models.network import HEATMAP_STRIDE
 from tumorscope.preprocess import PREPROCESSING
@@ -182,9 +183,10 @@ def _four(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
 def _measured(table: PredictionTable) -> Measured:
     # Training has refused a leak or was told to allow it; the figures carry the stamp.
     stamped = " --allow-leaks" if table.leaks else ""
-    return patient_wise(
-        table, f"tumorscope evaluate --model RUN --protocol patient-wise{stamped}", allow_leaks=True
-    )
+    # Figures of whole styles are lower; under the other name they would be compared with what they are not.
+    whole_styles = holds_whole_styles(table)
+    protocol, measure = (Protocol.SHIFTED, shifted) if whole_styles else (Protocol.PATIENT_WISE, patient_wise)
+    return measure(table, f"tumorscope evaluate --model RUN --protocol {protocol}{stamped}", allow_leaks=True)
 
 
 def _licence(source: str) -> str:

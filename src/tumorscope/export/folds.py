@@ -84,4 +84,5 @@ def _part(table: PredictionTable, rows: NDArray[np.int64]) -> PredictionTable:
         folds=np.asarray(table.folds)[rows],
         paths=tuple(table.paths[row] for row in rows),
         hashes=tuple(table.hashes[row] for row in rows),
+        styles=None if table.styles is None else table.styles[rows],
     )
