@@ -59,6 +59,17 @@ def test_shuffled_labels_are_no_better_known_than_by_chance() -> None:
     assert figures.high - figures.low < 0.1
 
 
+@pytest.mark.parametrize(
+    ("counts", "chance"),
+    [((15, 15, 15, 15), 0.25), ((6, 6, 5, 5), 6 / 22), ((30, 10, 10, 10), 0.5), ((0, 15, 15, 0), 0.5)],
+)
+def test_chance_is_the_share_of_the_most_frequent_class(counts: tuple[int, ...], chance: float) -> None:
+    labels = np.repeat(np.arange(4), counts)
+    figures = probed(RNG.normal(size=(len(labels), 3)).astype(np.float32), labels, np.arange(len(labels)))
+    assert figures is not None
+    assert figures.chance == pytest.approx(chance, abs=1e-4)
+
+
 def test_a_group_is_never_on_both_sides() -> None:
     # Each group of six has a feature of its own and one random label: known only to who has seen the group.
     groups = np.repeat(np.arange(100), 6)
