@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tumorscope.core.optional import require
 from tumorscope.dataset.copies.candidates import Candidates
 from tumorscope.dataset.copies.fitting import Fitted
+from tumorscope.dataset.copies.keys import contains, pair_keys
 from tumorscope.dataset.copies.orientation import ORIENTATIONS, after, inverse
 
 __all__ = ["following"]
@@ -35,7 +36,7 @@ def following(found: Fitted, count: int) -> Candidates:
         Number of images.
     """
     root, from_root = _placed(found, count)
-    keys = np.sort(found.first * count + found.second)
+    keys = np.sort(pair_keys(found.first, found.second, count))
     # Members of a cluster side by side, the small clusters first.
     sizes = np.bincount(root, minlength=count)[root]
     order = np.lexsort((root, sizes))
@@ -52,7 +53,7 @@ def following(found: Fitted, count: int) -> Candidates:
         firsts.append(members[one])
         seconds.append(members[other])
     first, second = np.concatenate(firsts), np.concatenate(seconds)
-    new = ~_contains(keys, first * count + second)
+    new = ~contains(keys, pair_keys(first, second, count))
     first, second = first[new], second[new]
     orientation = _AFTER[_INVERSE[from_root[first]], from_root[second]]
     return Candidates(first, second, orientation, np.ones(len(first), np.float32))
@@ -84,17 +85,9 @@ def _placed(found: Fitted, count: int) -> tuple[NDArray[np.int64], NDArray[np.in
 
 def _steps(found: Fitted, count: int, start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
     """Orientation that takes each start to its end, of pairs that were found."""
-    keys = found.first * count + found.second
+    keys = pair_keys(found.first, found.second, count)
     order = np.argsort(keys)
-    place = np.searchsorted(keys[order], np.minimum(start, end) * count + np.maximum(start, end))
+    place = np.searchsorted(keys[order], pair_keys(np.minimum(start, end), np.maximum(start, end), count))
     forwards = found.orientation[order[place]]
     result: NDArray[np.int64] = np.where(start < end, forwards, _INVERSE[forwards])
-    return result
-
-
-def _contains(ascending: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
-    if not len(ascending):
-        return np.zeros(len(wanted), np.bool_)
-    place = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
-    result: NDArray[np.bool_] = ascending[place] == wanted
     return result

@@ -17,6 +17,7 @@ from tumorscope.dataset.copies.blas import one_blas_thread
 from tumorscope.dataset.copies.candidates import Candidates, candidates
 from tumorscope.dataset.copies.fitting import THRESHOLD, Fitted, fit_pairs
 from tumorscope.dataset.copies.following import following
+from tumorscope.dataset.copies.keys import contains, pair_keys
 from tumorscope.dataset.copies.orientation import ORIENTATIONS, inverse
 from tumorscope.dataset.copies.pair import CopyKind, CopyPair, Orientation
 from tumorscope.dataset.copies.thumbnail import VIEWS
@@ -90,13 +91,12 @@ def _near_copies(thumbnails: NDArray[np.uint8], rows: NDArray[np.int64], progres
         share = _share(progress, view, len(VIEWS), count)
         runs, keys = [found], [nothing]
         for proposed in candidates(thumbnails[:, view], share, rows=rows):
-            key = _key(proposed, count)
-            new = ~np.isin(key, settled) & ~np.isin(key * len(ORIENTATIONS) + proposed.orientation, tried)
+            new = ~contains(settled, _key(proposed, count)) & ~contains(tried, _way(proposed, count))
             fresh = proposed.where(new)
             runs.append(fit_pairs(thumbnails, rows, fresh, from_picture=view == _PICTURE))
-            keys.append(_key(fresh, count) * len(ORIENTATIONS) + fresh.orientation)
+            keys.append(_way(fresh, count))
         found = _joined(runs)
-        settled, tried = _key(found, count), np.concatenate(keys)
+        settled, tried = np.sort(_key(found, count)), np.sort(np.concatenate(keys))
     if len(found):
         missing = fit_pairs(thumbnails, rows, following(found, count), from_picture=False)
         found = _joined([found, missing])
@@ -105,7 +105,12 @@ def _near_copies(thumbnails: NDArray[np.uint8], rows: NDArray[np.int64], progres
 
 def _key(pairs: Candidates | Fitted, count: int) -> NDArray[np.int64]:
     """A number for each pair."""
-    return pairs.first * count + pairs.second
+    return pair_keys(pairs.first, pairs.second, count)
+
+
+def _way(pairs: Candidates, count: int) -> NDArray[np.int64]:
+    """A number for each pair in its orientation."""
+    return _key(pairs, count) * len(ORIENTATIONS) + pairs.orientation
 
 
 def _joined(runs: Sequence[Fitted]) -> Fitted:
