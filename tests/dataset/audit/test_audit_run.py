@@ -20,7 +20,9 @@ from tumorscope.dataset.audit import look
 from tumorscope.dataset.audit.appearance import FEATURES
 from tumorscope.dataset.audit.document import Audit, Check, Verdict
 from tumorscope.dataset.audit.model import Asked, HeldOut
+from tumorscope.dataset.audit.novelty import novelty_check
 from tumorscope.dataset.audit.run import audit
+from tumorscope.dataset.manifest import ImageRecord, Manifest
 from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.inference.classifier import load
 from tumorscope.synthesis.phantom import make_phantom
@@ -157,6 +159,38 @@ def test_an_empty_class_is_a_problem(tmp_path: Path) -> None:
     assert "No image of pituitary" in check.sentence
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_folder_of_hardly_an_image_calls_nothing_good_that_was_not_compared(
+    tmp_path: Path, images: int
+) -> None:
+    for label in CLASS_ORDER[:images]:
+        save(tmp_path / label.value / "a.png", encoded(make_phantom(label, 5, 64).pixels))
+    checks = checked(audit(read_manifest(tmp_path), data="images"))
+    compared = [checks[key] for key in ("exact-copies", "near-copies", "label-conflicts")]
+    if images == 1:
+        assert {(check.verdict, check.count) for check in compared} == {(Verdict.NOT_RUN, None)}
+        assert all("Fewer than two images" in check.sentence for check in compared)
+    else:
+        assert {(check.verdict, check.count) for check in compared} == {(Verdict.GOOD, 0)}
+    assert "20 different slices" in checks["shortcuts"].sentence
+    assert checks["shortcuts"].verdict is Verdict.NOT_RUN
+
+
+def test_a_group_of_four_classes_is_told_to_have_more_than_one(tmp_path: Path) -> None:
+    root = plain_folder(tmp_path / "images")
+    table = root / "manifest.csv"
+    rows = [
+        f"{path.relative_to(root).as_posix()},{path.parent.name},all"
+        for path in sorted(root.glob("*/*/*.png"))
+    ]
+    table.write_text("\n".join(["path,label,group", *rows]), encoding="utf-8")
+    checks = checked(audit(read_manifest(table), data="images"))
+    assert checks["label-conflicts"].sentence == "Found: 1 group with more than one class."
+    # There are images enough, but each class has one group only.
+    assert checks["shortcuts"].verdict is Verdict.NOT_RUN
+    assert "two groups of each class" in checks["shortcuts"].sentence
+
+
 def test_a_data_set_of_broken_files_is_answered(tmp_path: Path) -> None:
     for label in CLASS_ORDER:
         save(tmp_path / "images" / label.value / "a.png", b"no image")
@@ -246,6 +280,25 @@ class TestModel:
             return shares, np.where(rows == len(truth) - 1, 9.0, 1.0).astype(np.float32)
 
         return Asked("made 1.0", 32, answer, novelty_limit=5.0, false_rejection=0.02, trained_on=seen)
+
+    @pytest.mark.parametrize(
+        ("images", "strange", "verdict"),
+        [
+            (20, 1, Verdict.NOTICE),  # a third of all honest sets of 20 have one
+            (20, 3, Verdict.PROBLEM),
+            (1000, 40, Verdict.NOTICE),
+            (1000, 41, Verdict.PROBLEM),
+            (1000, 0, Verdict.GOOD),
+        ],
+    )
+    def test_few_strange_images_of_few_are_no_problem(
+        self, images: int, strange: int, verdict: Verdict
+    ) -> None:
+        row = ImageRecord(Path("/data/glioma/a.png"), Diagnosis.GLIOMA, "0" * 64, "0" * 64, "0" * 64)
+        novelty = np.where(np.arange(images) < strange, 9.0, 1.0)
+        asked = self.asked(np.zeros(images, dtype=np.int64))
+        check, found = novelty_check(Manifest((row,) * images, Path("/data")), asked, novelty)
+        assert (check.verdict, check.count, len(found)) == (verdict, strange, strange)
 
     def test_a_wrong_label_and_a_strange_image_are_found(self, tmp_path: Path) -> None:
         manifest = read_manifest(plain_folder(tmp_path / "images"))

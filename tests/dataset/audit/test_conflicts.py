@@ -64,7 +64,7 @@ def test_pairs_say_on_which_sides_they_lie() -> None:
         ("2.png", False, True, False),
     ]
     assert [pair.score for pair in pairs] == [0.9877] * 3
-    exact, others = copy_checks(pairs)
+    exact, others = copy_checks(pairs, len(manifest))
     assert (exact.verdict, exact.count) == (Verdict.PROBLEM, 1)
     assert "1 across the hold-out split" in exact.sentence
     assert "2 across folds and 1 across classes" in others.sentence
@@ -72,7 +72,7 @@ def test_pairs_say_on_which_sides_they_lie() -> None:
 
 
 def test_copies_on_one_side_are_worth_knowing_and_no_problem() -> None:
-    exact, others = copy_checks(described(made(G, G), [near(0, 1, CopyKind.EXACT)]))
+    exact, others = copy_checks(described(made(G, G), [near(0, 1, CopyKind.EXACT)]), 2)
     assert exact.verdict is Verdict.NOTICE
     assert "none across a split or across classes" in exact.sentence
     assert others.verdict is Verdict.GOOD

@@ -59,19 +59,22 @@ def conflict_check(
     parts = [
         f"{number} {text}"
         for number, text in (
-            (counted(len(copies), "picture"), "whose copies have two classes"),
-            (counted(len(groups), "group"), "with two classes"),
+            (counted(len(copies), "picture"), "whose copies have more than one class"),
+            (counted(len(groups), "group"), "with more than one class"),
             (counted(len(source), "image"), "that the source it was traced to gives another class"),
         )
         if not number.startswith("0 ")
     ]
     sentence = f"Found: {listed(parts)}." if parts else ("No copies, groups or sources contradict a label.")
+    verdict = Verdict.PROBLEM if found else Verdict.GOOD
+    if len(manifest) < 2 and all(row.source_label is None for row in manifest):
+        verdict, sentence = Verdict.NOT_RUN, "Fewer than two images can be read, so no two labels can meet."
     check = Check(
         key="label-conflicts",
         title="Contradictory labels",
-        verdict=Verdict.PROBLEM if found else Verdict.GOOD,
+        verdict=verdict,
         sentence=sentence,
-        count=len(found),
+        count=None if verdict is Verdict.NOT_RUN else len(found),
     )
     return check, found
 

@@ -41,7 +41,7 @@ def described(manifest: Manifest, pairs: Sequence[CopyPair]) -> tuple[Pair, ...]
     return tuple(sorted(found, key=lambda pair: (pair.first, pair.second)))
 
 
-def copy_checks(pairs: Sequence[Pair], *, grouped: bool = False) -> tuple[Check, Check]:
+def copy_checks(pairs: Sequence[Pair], images: int, *, grouped: bool = False) -> tuple[Check, Check]:
     """Judge exact copies, then near copies.
 
     A copy on two sides of a split makes the score on one side too good, a copy in two classes is a wrong label: both
@@ -52,9 +52,13 @@ def copy_checks(pairs: Sequence[Pair], *, grouped: bool = False) -> tuple[Check,
     ----------
     pairs
         What was found.
+    images
+        How many were compared.
     grouped
         Whether the data set brings groups; without, each file is a group of its own.
     """
+    if images < 2:
+        return _not_run("exact-copies", "Exact copies"), _not_run("near-copies", "Near copies")
     exact = [pair for pair in pairs if pair.kind is CopyKind.EXACT]
     others = [pair for pair in pairs if pair.kind is not CopyKind.EXACT]
     kinds = [
@@ -75,6 +79,11 @@ def copy_checks(pairs: Sequence[Pair], *, grouped: bool = False) -> tuple[Check,
             grouped=grouped,
         ),
     )
+
+
+def _not_run(key: str, title: str) -> Check:
+    sentence = "Fewer than two images can be read, so there is nothing to compare."
+    return Check(key=key, title=title, verdict=Verdict.NOT_RUN, sentence=sentence)
 
 
 def _check(key: str, title: str, pairs: Sequence[Pair], what: tuple[str, str], *, grouped: bool) -> Check:

@@ -35,15 +35,16 @@ def unreadable_check(manifest: Manifest, failures: Sequence[Failure]) -> tuple[C
         # The message names the file as it was opened: what lies above the data set is nobody's business.
         message = str(failure.error).replace(str(failure.path), shown).replace(failure.path.as_posix(), shown)
         found.append(Unreadable(path=shown, code=failure.error.code, message=message))
-    of = counted(len(manifest), "file")
+    files = counted(len(manifest), "file")
+    verb = "is" if len(found) == 1 else "are"
     check = Check(
         key="unreadable",
         title="Unreadable files",
         verdict=Verdict.PROBLEM if found else Verdict.GOOD,
         sentence=(
-            f"{len(found):,} of {of} cannot be read as one slice and are in no other check of pixels."
+            f"Of {files}, {len(found):,} cannot be read as one slice and {verb} left out of every check of pixels."
             if found
-            else f"Every one of {of} can be read."
+            else f"Read without an error: {files}."
         ),
         count=len(found),
     )

@@ -8,15 +8,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorscope.core.optional import require
 from tumorscope.dataset.audit.document import Check, UnlikeBrain, Verdict
 from tumorscope.dataset.audit.model import Asked
 from tumorscope.dataset.audit.words import counted, percent
 from tumorscope.dataset.manifest import Manifest
 
-__all__ = ["MANY", "novelty_check"]
+__all__ = ["MANY", "RARE", "novelty_check"]
 
 MANY = 2.0
 """Twice as many rejections as the limit was made to give on honest slices: these images are of another kind."""
+RARE = 0.05
+"""And so many that as many honest slices would give them less often than this: of few images one tells little."""
 
 _KEY, _TITLE = "not-brain-mri", "Images unlike brain MRI"
 _DIGITS = 3
@@ -57,20 +60,29 @@ def novelty_check(
         ),
         key=lambda entry: (-entry.novelty, entry.path),
     )
-    many = len(found) > MANY * model.false_rejection * len(manifest)
+    many = len(found) > MANY * model.false_rejection * len(manifest) and (
+        _by_chance(len(found), len(manifest), model.false_rejection) < RARE
+    )
+    of = counted(len(manifest), "image")
+    sentence = (
+        f"Of {of}, {len(found):,} ({percent(len(found), len(manifest))}) {'is' if len(found) == 1 else 'are'} above "
+        f"the novelty limit of {model.name}; {percent(model.false_rejection)} of honest slices are, so each wants a look."
+        if found
+        else f"None of {of} is above the novelty limit of {model.name}."
+    )
     return (
         Check(
             key=_KEY,
             title=_TITLE,
             verdict=(Verdict.PROBLEM if many else Verdict.NOTICE) if found else Verdict.GOOD,
-            sentence=(
-                f"{len(found):,} of {counted(len(manifest), 'image')} ({percent(len(found), len(manifest))}) are above "
-                f"the novelty limit of {model.name}; {percent(model.false_rejection)} of honest slices are, so each "
-                "wants a look."
-                if found
-                else f"None of {counted(len(manifest), 'image')} is above the novelty limit of {model.name}."
-            ),
+            sentence=sentence,
             count=len(found),
         ),
         tuple(found),
     )
+
+
+def _by_chance(rejected: int, images: int, rate: float) -> float:
+    """How often so many or more of honest slices are rejected: the upper tail of the binomial distribution."""
+    special = require("scipy.special", extra="data", purpose="judging novelty")
+    return float(special.betainc(rejected, images - rejected + 1, rate))

@@ -110,7 +110,7 @@ def audit(
             unreadable,
             class_check(manifest),
             data_set,
-            *copy_checks(found_pairs, grouped=any(row.group != row.sha256 for row in read)),
+            *copy_checks(found_pairs, len(read), grouped=any(row.group != row.sha256 for row in read)),
             *leaks_found,
             conflicts_found,
             labels_found,

@@ -32,7 +32,10 @@ def shortcut_check(figures: ShortcutFigures | None) -> Check:
             key=_KEY,
             title=_TITLE,
             verdict=Verdict.NOT_RUN,
-            sentence="Too few images: two classes with two groups each, and 20 different slices, are needed.",
+            sentence=(
+                "Too little to learn from: the probe needs 20 different slices of two or more classes, and two groups "
+                "of each class (patients, or images that are no copies of each other)."
+            ),
         )
     lift = (figures.accuracy - figures.chance) / (1.0 - figures.chance) if figures.chance < 1.0 else 0.0
     verdict = Verdict.GOOD
