@@ -21,6 +21,7 @@ from tumorscope.core.labels import Diagnosis
 from tumorscope.dataset.class_names import ClassNames
 from tumorscope.dataset.manifest import Box, ImageRecord, Manifest, OfficialSplit, Part
 from tumorscope.dataset.manifest_file import COLUMNS, SCHEMA, read_manifest, write_manifest
+from tumorscope.dataset.table import read_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "manifest.md"
 
@@ -106,7 +107,7 @@ class TestCsv:
             ("path,label,sha256\n0.png,glioma,abc\n", r"line 2: sha256 is 'abc'; 64 hexadecimal digits"),
             (
                 "path,label\n0.png,glioma\ngone.png,glioma\nlost.png,glioma\n",
-                r"2 of 3 images named in manifest\.csv do not exist, the first is gone\.png",
+                r"2 of 3 images named in manifest\.csv do not exist, the first is gone\.png in line 3;",
             ),
         ],
     )
@@ -161,7 +162,7 @@ class TestCsv:
             ("path,label,cheng_slice\n0.png,glioma,x\n", r"cheng_slice is 'x'; a whole number"),
             (
                 f"path,label\n{'n' * 5000}.png,glioma\n",
-                r"1 of 1 images .* do not exist, the first is n{30}\.\.\.n{26}\.png;",
+                r"1 of 1 images .* do not exist, the first is n{30}\.\.\.n{26}\.png in line 2;",
             ),
             (f"path,label,fold\n0.png,glioma,{'9' * 5000}\n", r"fold is '9{30}\.\.\.9{30}'; a whole number"),
             (
@@ -350,6 +351,52 @@ def test_a_manifest_is_valid_wherever_its_folder_goes(
     (row,) = read_manifest(home)
     assert row.path == home / "0.png"
     assert str(images) not in (home / "manifest.csv").read_text(encoding="utf-8")
+
+
+class TestRoot:
+    """How a manifest names the folder of images that lie elsewhere."""
+
+    @pytest.mark.parametrize(
+        ("place", "root"),
+        [("set/images", "../images"), ("set", ".."), ("set/images/a/b", "../images/a/b"), ("set/out/in", "")],
+    )
+    @pytest.mark.parametrize("name", ["m.csv", "m.parquet"])
+    def test_neighbours_may_be_moved_together(self, tmp_path: Path, place: str, root: str, name: str) -> None:
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "0.png").write_bytes(b"x")
+        before = read_manifest(_write(tmp_path / place, "path,label\n0.png,glioma\n"))
+        out = tmp_path / "set" / "out" / name
+        write_manifest(before, out)
+        assert read_table(out).rows[0][list(COLUMNS).index("root")] == root
+        (tmp_path / "set").rename(tmp_path / "moved")
+        (row,) = read_manifest(tmp_path / "moved" / "out" / name)
+        assert row.path == tmp_path / "moved" / Path(place).relative_to("set") / "0.png"
+
+    def test_what_lies_far_off_is_named_absolutely(self, tmp_path: Path) -> None:
+        (tmp_path / "images").mkdir()
+        (tmp_path / "images" / "0.png").write_bytes(b"x")
+        before = read_manifest(_write(tmp_path / "images", "path,label\n0.png,glioma\n"))
+        out = tmp_path / "a" / "b" / "m.csv"
+        write_manifest(before, out)
+        assert read_table(out).rows[0][list(COLUMNS).index("root")] == str(tmp_path / "images")
+        assert read_manifest(out).records == before.records
+
+    def test_a_link_does_not_make_it_another_folder(self, tmp_path: Path) -> None:
+        """The folder above one that is reached by a link is not the one that its name suggests."""
+        for folder in ("here/images", "there/out", "there/images"):
+            (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / "here" / "images" / "0.png").write_bytes(b"mine")
+        (tmp_path / "there" / "images" / "0.png").write_bytes(b"another")
+        (tmp_path / "here" / "out").symlink_to(tmp_path / "there" / "out", target_is_directory=True)
+        before = read_manifest(_write(tmp_path / "here" / "images", "path,label\n0.png,glioma\n"))
+        write_manifest(before, tmp_path / "here" / "out" / "m.csv")
+        for out in ("here/out/m.csv", "there/out/m.csv"):
+            (row,) = read_manifest(tmp_path / out)
+            assert row.path.read_bytes() == b"mine"
+        # A root that somebody wrote is where the disk says it is.
+        text = "path,label,root\n0.png,glioma,../images\n"
+        (row,) = read_manifest(_write(tmp_path / "here" / "out", text))
+        assert row.path.read_bytes() == b"another"
 
 
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tumorscope.dataset.class_names import ClassNames
 from tumorscope.dataset.facts import file_hash
 from tumorscope.dataset.index import index_folder
 from tumorscope.dataset.manifest import Box, ImageRecord, Manifest, OfficialSplit, Part
-from tumorscope.dataset.row_paths import RowPaths, shown
+from tumorscope.dataset.row_paths import RowPaths, relative_root, shown
 from tumorscope.dataset.table import TABLE_SUFFIXES, Cell, read_table, write_table
 
 __all__ = ["COLUMNS", "MANIFEST_NAMES", "SCHEMA", "manifest_in", "read_manifest", "write_manifest"]
@@ -119,7 +119,8 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
         The rows; they are written in their order.
     path
         A ``.csv`` or ``.parquet`` file. Images below its folder are written relative to it. For all others the
-        column ``root`` holds the absolute path of the folder that the manifest's paths are relative to.
+        column ``root`` holds the folder that the manifest's paths are relative to: relative to that of the file
+        where it lies above or beside it (``..``, ``../images``), its absolute path otherwise.
 
     Raises
     ------
@@ -138,20 +139,21 @@ def _read_file(path: Path, names: ClassNames) -> Manifest:
     table = read_table(path, lambda name: name.strip() in _KNOWN)
     header = _canonical([name.strip() for name in table.columns], path.name)
     reader = _RowReader(path, names)
-    records = [
-        record
+    rows = [
+        (place, record)
         for place, cells in zip(table.places, table.rows, strict=True)
         if (record := reader.record(place, dict(zip(header, cells, strict=True)))) is not None
     ]
-    if not records:
+    if not rows:
         raise InvalidManifest(f"{path.name} has no rows that are not left out; each image needs one")
-    absent = [row for row in records if not row.sha256]
+    absent = [(place, record) for place, record in rows if not record.sha256]
     if absent:
+        place, first = absent[0]
         raise InvalidManifest(
-            f"{len(absent)} of {len(records)} images named in {path.name} do not exist, the first is "
-            f"{shown(absent[0].path.name)}; paths are relative to the folder of the manifest"
+            f"{len(absent)} of {len(rows)} images named in {path.name} do not exist, the first is "
+            f"{shown(first.path.name)} in {place}; paths are relative to the folder of the manifest, or to root"
         )
-    return Manifest(tuple(records), reader.common_root())
+    return Manifest(tuple(record for _, record in rows), reader.common_root())
 
 
 def _canonical(header: list[str], file_name: str) -> list[str]:
@@ -308,7 +310,7 @@ def _cells(row: ImageRecord, folder: Path, root: Path) -> list[Cell]:
         row.mode,
         row.sha256,
         row.pixels_sha256,
-        None if base == folder else os.fspath(base),
+        None if base == folder else relative_root(base, folder),
         SCHEMA,
     ]
 

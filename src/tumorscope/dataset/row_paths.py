@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tumorscope.core.errors import InvalidManifest
 
-__all__ = ["RowPaths", "shown"]
+__all__ = ["RowPaths", "relative_root", "shown"]
 
 # Functions of os.path rather than methods of Path: they also answer for names that no disk can hold.
 _SHOWN = 60
@@ -19,6 +19,27 @@ _SHOWN = 60
 def shown(text: str) -> str:
     """A text for a message, its middle left out where it is very long."""
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"
+
+
+def relative_root(root: Path, folder: Path) -> str:
+    """How a manifest in ``folder`` names the folder of its images: two neighbours may then be moved together.
+
+    Parameters
+    ----------
+    root, folder
+        Absolute, without ``..``.
+
+    Returns
+    -------
+    str
+        ``..`` or ``../NAME...`` where the root is the folder above the manifest's or lies below that one; its
+        absolute path where they have less in common than that, or a link makes the short way lead elsewhere.
+    """
+    above = folder.parent
+    if above == above.parent or not root.is_relative_to(above):  # neighbours at the top of a disk move alone
+        return os.fspath(root)
+    relative = PurePosixPath("..", root.relative_to(above).as_posix())
+    return relative.as_posix() if _same_place(folder / relative, root) else os.fspath(root)
 
 
 class RowPaths:
@@ -67,7 +88,7 @@ class RowPaths:
             )
         root = self._roots.get(root_cell)
         if root is None:
-            root = self._roots[root_cell] = self._folder / root_cell.strip()
+            root = self._roots[root_cell] = _tidy(self._folder / root_cell.strip())
         path = _below(root, path_cell)
         if self._leaves_by_link(root, path):
             raise InvalidManifest(
@@ -96,6 +117,16 @@ class RowPaths:
         if folder not in self._real_folders:
             self._real_folders[folder] = os.path.realpath(folder)
         return self._real_folders[folder]
+
+
+def _tidy(folder: Path) -> Path:
+    """The folder without ``..`` in its name, unless a link makes it another one."""
+    plain = Path(os.path.normpath(folder))
+    return plain if _same_place(plain, folder) else folder
+
+
+def _same_place(first: Path, second: Path) -> bool:
+    return os.path.realpath(first) == os.path.realpath(second)
 
 
 def _leaves_by_name(text: str) -> bool:
