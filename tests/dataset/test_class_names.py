@@ -46,6 +46,17 @@ def test_a_user_maps_names_in_any_case_and_may_override() -> None:
     assert names.knows("x")
 
 
+def test_names_that_nothing_had_are_told() -> None:
+    names = ClassNames.parse(["astro=glioma", "Normal=notumor", "x=skip"])
+    assert names.unmet() == ("astro", "normal", "x")
+    assert names.knows("x")  # whether it could be used is not yet a use
+    names.diagnosis(" NORMAL ", "")
+    names.diagnosis("Glioma_Tumor", "")
+    assert names.unmet() == ("astro", "x")
+    assert names.met == {"NORMAL", "Glioma_Tumor"}
+    assert ClassNames().met == set()
+
+
 @pytest.mark.parametrize("setting", ["", "glioma", "=glioma", "x=", "x=tumor", "a=b=glioma", " =skip"])
 def test_a_mapping_that_makes_no_sense_is_refused(setting: str) -> None:
     with pytest.raises(InvalidConfiguration, match="is not understood; write NAME=CLASS"):

@@ -14,7 +14,7 @@ from PIL import Image
 from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.labels import Diagnosis
 from tumorscope.dataset.class_names import ClassNames
-from tumorscope.dataset.index import index_folder, measure, unlabelled_folders
+from tumorscope.dataset.index import foreign_links, index_folder, measure, unlabelled_folders
 from tumorscope.dataset.manifest import OfficialSplit
 from tumorscope.synthesis.phantom import make_phantom
 
@@ -86,19 +86,35 @@ def test_names_are_mapped_or_left_out(fill: Fill) -> None:
     assert [path.name for path in unlabelled_folders(tree, names)] == ["other"]
 
 
-def test_links_that_lead_out_are_refused(fill: Fill, tmp_path: Path) -> None:
+def test_links_that_lead_out_or_nowhere_are_passed_over_and_never_read(fill: Fill, tmp_path: Path) -> None:
     tree = fill("glioma/a.png", "plain/b.png")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "x.png").write_text("x")
     (tree / "glioma" / "inside.png").symlink_to(tree / "glioma" / "a.png")
     (tree / "plain" / "unused.png").symlink_to(tmp_path / "out" / "x.png")
     assert [row.path.name for row in index_folder(tree)] == ["a.png", "inside.png"]
+    assert foreign_links(tree) == ()  # what has no class is of no concern
+    before = index_folder(tree).digest
     (tree / "glioma" / "link.png").symlink_to(tmp_path / "out" / "x.png")
-    with pytest.raises(InvalidManifest, match=r"link\.png is a link that leaves the folder"):
-        index_folder(tree)
-    (tree / "glioma" / "link.png").unlink()
+    (tree / "glioma" / "chain.png").symlink_to(tree / "plain" / "unused.png")
+    (tree / "glioma" / "gone.png").symlink_to(tree / "glioma" / "nothing.png")
+    (tree / "glioma" / "ring.png").symlink_to(tree / "glioma" / "ring.png")
     (tree / "notumor").symlink_to(tmp_path / "out", target_is_directory=True)
-    with pytest.raises(InvalidManifest, match="notumor is a link that leaves the folder"):
+    (tmp_path / "out" / "x.png").chmod(0)
+    assert index_folder(tree).digest == before
+    assert [path.name for path in foreign_links(tree)] == [
+        "notumor", "chain.png", "gone.png", "link.png", "ring.png",
+    ]  # fmt: skip
+    assert foreign_links(tree, ClassNames.parse(["glioma=skip"])) == (tree / "notumor",)
+
+
+def test_a_folder_of_links_alone_is_refused_with_the_reason(fill: Fill, tmp_path: Path) -> None:
+    tree = fill("readme.txt")
+    (tree / "glioma").mkdir()
+    (tree / "glioma" / "a.png").symlink_to(tmp_path / "away.png")
+    with pytest.raises(
+        InvalidManifest, match=r"1 links that lead out of it or nowhere, the first is .*a\.png; put"
+    ):
         index_folder(tree)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.labels import Diagnosis
-from tumorscope.dataset.join import join
+from tumorscope.dataset.join import SharedFiles, join, shared_files
 from tumorscope.dataset.manifest import ImageRecord, Manifest, Part
 
 
@@ -120,3 +121,15 @@ def test_what_may_not_be_joined_is_named(sets: list[Manifest], names: list[str] 
 
 def test_two_data_sets_that_carry_no_version_are_not_versions_of_one() -> None:
     assert len(join([_set(_row("a", "g", dataset="br35h")), _set(_row("b", "g", dataset="sartaj"))])) == 2
+
+
+def test_files_in_several_sets_are_counted_and_those_with_two_labels() -> None:
+    first = _set(_row("a/1", "g", sha256="X"), _row("a/2", "g", sha256="Y"), _row("a/3", "g", sha256="X"))
+    second = _set(
+        replace(_row("b/1", "h", sha256="X"), label=Diagnosis.NOTUMOR), _row("b/2", "h", sha256="Y")
+    )
+    third = _set(_row("c/1", "i", sha256="Y"), _row("c/2", "i", sha256="Z"), _row("c/3", "i", sha256="Z"))
+    assert shared_files([first, second, third]) == SharedFiles(2, 1)
+    assert shared_files([first, third]) == SharedFiles(1, 0)
+    assert shared_files([second, second.subset([0])]) == SharedFiles(1, 0)
+    assert shared_files([first]) == SharedFiles(0, 0)

@@ -28,9 +28,13 @@ class ClassNames:
     ----------
     mapping
         Further names, in lower case, to a class, or to ``None`` for images to be left out.
+    met
+        Names that :meth:`diagnosis` was asked for, as the data sets write them; it notes them, so that a mapping
+        that met nothing can be told.
     """
 
     mapping: Mapping[str, Diagnosis | None] = field(default_factory=dict)
+    met: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def parse(cls, settings: Iterable[str]) -> ClassNames:
@@ -57,6 +61,10 @@ class ClassNames:
                 )
         return cls(mapping)
 
+    def unmet(self) -> tuple[str, ...]:
+        """Names of the mapping that no data set had so far, sorted."""
+        return tuple(sorted(self.mapping.keys() - {name.lower() for name in self.met}))
+
     def knows(self, name: str) -> bool:
         """Whether the name stands for a class or for images to be left out."""
         return name.strip().lower() in self.mapping or _plain(name) is not None
@@ -76,6 +84,7 @@ class ClassNames:
         InvalidManifest
             If the name is unknown.
         """
+        self.met.add(name.strip())
         key = name.strip().lower()
         if key in self.mapping:
             return self.mapping[key]

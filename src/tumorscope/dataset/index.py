@@ -19,7 +19,7 @@ from tumorscope.dataset.manifest import ImageRecord, Manifest, OfficialSplit
 from tumorscope.dataset.scan import Failure, Progress, scan
 from tumorscope.reading.registry import has_image_suffix
 
-__all__ = ["Indexed", "index_folder", "measure", "unlabelled_folders", "with_facts"]
+__all__ = ["Indexed", "foreign_links", "index_folder", "measure", "unlabelled_folders", "with_facts"]
 
 _SPLIT_FOLDERS = {
     "training": OfficialSplit.TRAINING,
@@ -45,7 +45,8 @@ def index_folder(folder: Path, class_names: ClassNames | None = None) -> Manifes
     folder
         Holds sub-folders, at any depth, named after the classes; the nearest one counts. A folder named
         ``Training``, ``train``, ``Testing`` or ``test`` above an image gives its official split. Hidden files and
-        folders are passed over.
+        folders are passed over, and so are links to folders and links that lead out of the folder or nowhere:
+        what those point to is never read.
     class_names
         Further names of the classes.
 
@@ -59,7 +60,7 @@ def index_folder(folder: Path, class_names: ClassNames | None = None) -> Manifes
     MissingInput
         If a folder may not be read.
     InvalidManifest
-        If there are no images, or a link leaves the folder.
+        If there are no images.
     """
     names = class_names or ClassNames()
     source = folder.resolve().name
@@ -74,7 +75,8 @@ def index_folder(folder: Path, class_names: ClassNames | None = None) -> Manifes
         )
         for name in place.files:
             path = place.path / name
-            _refuse_foreign_link(folder, path)
+            if _is_foreign_link(folder, path):
+                continue
             sha256 = file_hash(path)
             rows.append(
                 ImageRecord(
@@ -88,6 +90,12 @@ def index_folder(folder: Path, class_names: ClassNames | None = None) -> Manifes
                 )
             )
     if not rows:
+        links = foreign_links(folder, names)
+        if links:
+            raise InvalidManifest(
+                f"{folder} holds no images in folders of a class, and {len(links):,} links that lead out of it or "
+                f"nowhere, the first is {links[0]}; put the files or folders themselves there"
+            )
         raise InvalidManifest(
             f"{folder} holds no images in sub-folders named {', '.join(CLASS_ORDER)}; make one folder per class, or "
             "map the names of yours with 'tumorscope data index --map-label NAME=CLASS'"
@@ -104,6 +112,20 @@ def unlabelled_folders(folder: Path, class_names: ClassNames | None = None) -> t
         place.path
         for place in _walk(folder)
         if _class_folder(place.inner, names) is None and any(has_image_suffix(name) for name in place.files)
+    )
+
+
+def foreign_links(folder: Path, class_names: ClassNames | None = None) -> tuple[Path, ...]:
+    """Links that :func:`index_folder` passes over, since they lead out of the folder or to nothing.
+
+    Those to files are named where they lie in the folder of a class, those to folders anywhere. None is followed.
+    """
+    names = class_names or ClassNames()
+    return tuple(
+        place.path / name
+        for place in _walk(folder)
+        for name in (*place.links, *(place.files if _has_class(place.inner, names) else ()))
+        if _is_foreign_link(folder, place.path / name)
     )
 
 
@@ -138,34 +160,41 @@ def with_facts(record: ImageRecord, facts: ImageFacts) -> ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """One folder of a tree: where it is, the names that lead to it, and its files."""
+    """One folder of a tree: where it is, the names that lead to it, its files, and its links to folders."""
 
     path: Path
     inner: tuple[str, ...]
     files: tuple[str, ...]
+    links: tuple[str, ...]
 
 
 def _walk(folder: Path) -> Iterator[_Place]:
-    """Folders without hidden ones; links to folders are not followed, and refused where they lead out."""
+    """Folders without hidden ones; links to folders are not followed."""
     for where, below, files in os.walk(folder, onerror=_refuse_unreadable):
         path = Path(where)
         below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in below:
-            _refuse_foreign_link(folder, path / name)
         seen = tuple(sorted(name for name in files if not name.startswith(".")))
-        yield _Place(path, path.relative_to(folder).parts, seen)
+        links = tuple(name for name in below if (path / name).is_symlink())
+        yield _Place(path, path.relative_to(folder).parts, seen, links)
 
 
 def _class_folder(inner: tuple[str, ...], names: ClassNames) -> str | None:
     return next((part for part in reversed(inner) if names.knows(part)), None)
 
 
+def _has_class(inner: tuple[str, ...], names: ClassNames) -> bool:
+    """Whether images in the folder have a class, and are not left out."""
+    name = _class_folder(inner, names)
+    return name is not None and names.diagnosis(name, "") is not None
+
+
 def _refuse_unreadable(error: OSError) -> None:
     raise MissingInput(f"{error.filename} may not be read; check its permissions") from error
 
 
-def _refuse_foreign_link(folder: Path, path: Path) -> None:
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        raise InvalidManifest(
-            f"{path} is a link that leaves the folder {folder}; put the file or folder itself there"
-        )
+def _is_foreign_link(folder: Path, path: Path) -> bool:
+    """Whether it is a link that leads out of the folder or nowhere, a ring of links among them."""
+    if not path.is_symlink():
+        return False
+    target = Path(os.path.realpath(path))  # Path.resolve raises at a ring
+    return not target.is_relative_to(os.path.realpath(folder)) or not target.exists()

@@ -7,15 +7,44 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tumorscope.core.errors import InvalidManifest
+from tumorscope.core.labels import Diagnosis
 from tumorscope.dataset.manifest import ImageRecord, Manifest
 
-__all__ = ["join"]
+__all__ = ["SharedFiles", "join", "shared_files"]
 
 _PUBLIC = "figshare:"  # keys of slices that mean the same in every set
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFiles:
+    """Files that several data sets hold, by their hash.
+
+    Parameters
+    ----------
+    count
+        How many different files.
+    contradictory
+        In how many of them the labels differ.
+    """
+
+    count: int
+    contradictory: int
+
+
+def shared_files(manifests: Sequence[Manifest]) -> SharedFiles:
+    """Count the files that lie in more than one of the data sets, under whatever names."""
+    holders: dict[str, set[int]] = {}
+    labels: dict[str, set[Diagnosis]] = {}
+    for number, manifest in enumerate(manifests):
+        for row in manifest:
+            holders.setdefault(row.sha256, set()).add(number)
+            labels.setdefault(row.sha256, set()).add(row.label)
+    shared = [sha256 for sha256, found in holders.items() if len(found) > 1]
+    return SharedFiles(len(shared), sum(len(labels[sha256]) > 1 for sha256 in shared))
 
 
 def join(manifests: Sequence[Manifest], names: Sequence[str] | None = None) -> Manifest:

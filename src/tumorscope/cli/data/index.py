@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tumorscope.cli.data.options import MapLabel, Out, ShowProgress
-from tumorscope.cli.data.sources import passed_over
+from tumorscope.cli.data.sources import check_not_read, names_not_met, passed_over
 
 __all__ = ["index"]
 
@@ -48,6 +48,7 @@ def index(
     check_table_name(out)
     check_writable(out)
     is_tree = source.is_dir()
+    check_not_read(out, () if is_tree else [source])  # of a folder the manifest in it is not read
     found = index_folder(source, names) if is_tree else read_manifest(source, names)
     found = stamp(found).manifest  # a mixture of versions is refused before every image is opened
     with counter("images", show=progress) as count:
@@ -63,5 +64,6 @@ def index(
     remarks(stamped.manifest)
     if is_tree:
         passed_over(source, names)
+    names_not_met(names)
     if indexed.failures:
         raise typer.Exit(1)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from tumorscope.dataset.class_names import ClassNames
     from tumorscope.dataset.manifest import Manifest
 
-__all__ = ["check_not_read", "passed_over", "read_data"]
+__all__ = ["check_not_read", "names_not_met", "passed_over", "read_data"]
+
+_SHOWN = 8
 
 
 def check_not_read(out: Path, sources: Iterable[Path]) -> None:
@@ -34,24 +36,52 @@ def check_not_read(out: Path, sources: Iterable[Path]) -> None:
             )
 
 
-def read_data(source: Path, names: ClassNames | None = None) -> Manifest:
-    """Read a manifest or folder; folders of images that are named after no class are named on standard error."""
+def read_data(source: Path, names: ClassNames | None = None, *, more: bool = False) -> Manifest:
+    """Read a manifest or folder; what in it is passed over, and names that nothing has, go to standard error.
+
+    ``more`` data sets may be read with the same names; whoever reads them calls :func:`names_not_met` at the end.
+    """
     from tumorscope.dataset.class_names import ClassNames
     from tumorscope.dataset.manifest_file import manifest_in, read_manifest
 
-    manifest = read_manifest(source, names)
+    known = names or ClassNames()
+    manifest = read_manifest(source, known)
     if source.is_dir() and manifest_in(source) is None:
-        passed_over(source, names or ClassNames())
+        passed_over(source, known)
+    if not more:
+        names_not_met(known)
     return manifest
 
 
+def names_not_met(names: ClassNames) -> None:
+    """Say which names of ``--map-label`` no folder and no label had, and which there are."""
+    from tumorscope.dataset.row_paths import shown
+
+    unmet = names.unmet()
+    if unmet:
+        there = [repr(shown(name)) for name in sorted(names.met)]
+        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+        typer.echo(
+            f"note: --map-label {', '.join(repr(shown(name)) for name in unmet)} was used for no image; "
+            f"the names there are {', '.join(there[:_SHOWN])}{more}",
+            err=True,
+        )
+
+
 def passed_over(folder: Path, names: ClassNames) -> None:
-    """Name the folders of images below ``folder`` that stand for no class."""
-    from tumorscope.dataset.index import unlabelled_folders
+    """Name the folders of images below ``folder`` that stand for no class, and count the links that lead out."""
+    from tumorscope.dataset.index import foreign_links, unlabelled_folders
 
     for place in unlabelled_folders(folder, names):
         typer.echo(
             f"note: {place} is named after no class and was passed over; map it with "
             "'tumorscope data index --map-label NAME=CLASS'",
+            err=True,
+        )
+    links = foreign_links(folder, names)
+    if links:
+        typer.echo(
+            f"note: {len(links):,} links that lead out of {folder} or nowhere were passed over, "
+            f"the first is {links[0]}; put the files or folders themselves there",
             err=True,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tumorscope.cli.data.options import MapLabel, Out, ShowProgress
-from tumorscope.cli.data.sources import read_data
+from tumorscope.cli.data.sources import check_not_read, names_not_met, read_data
 
 if TYPE_CHECKING:
     from tumorscope.dataset.trace import Traced
@@ -52,8 +52,10 @@ def trace(
     names = ClassNames.parse(map_label or [])
     check_table_name(out)
     check_writable(out)
+    check_not_read(out, [images, source])
     with steps(show=progress) as begin:
-        traced = trace_images(read_data(images, names), read_manifest(source, names), begin=begin)
+        traced = trace_images(read_data(images, names, more=True), read_manifest(source, names), begin=begin)
+    names_not_met(names)
     write_manifest(traced.manifest, out)
     _summarise(traced, out)
     left_out([*traced.source_failures, *traced.failures])
