@@ -16,7 +16,7 @@ from page_elements import Elements, contrasts, luminance
 from browser import OpenPage
 from tumorscope.core.labels import Diagnosis
 from tumorscope.core.prediction import NOTICE
-from tumorscope.dataset.audit.document import Audit, ShortcutFigures
+from tumorscope.dataset.audit.document import Audit, ShortcutFigures, Unreadable
 from tumorscope.dataset.copies.pair import CopyKind, Orientation
 from tumorscope.reporting.audit_page import audit_page
 
@@ -217,12 +217,47 @@ def test_an_audit_without_findings(open_page: OpenPage, tmp_path: Path) -> None:
 
 def test_a_probe_at_chance_is_no_shortcut(audit: Audit) -> None:
     assert audit.shortcut is not None
-    figures = {"accuracy": 0.29, "low": 0.26, "high": 0.32, "importances": {}, "sensitivity": {}}
+    figures = {"accuracy": 0.29, "low": 0.26, "high": 0.32, "sensitivity": {}}
+    assert audit.shortcut.importances
+    assert "What gives the class away" in audit_page(audit, picture)
     weak = ShortcutFigures.model_validate(audit.shortcut.model_dump() | figures)
     page = audit_page(empty_audit()[0].model_copy(update={"shortcut": weak}), picture)
 
     assert "no better than chance: this probe found no shortcut" in page
     assert "of the way from chance" not in page
+    assert "What gives the class away" not in page
+    assert "Chance is the accuracy of always giving the most frequent class" in page
+
+
+def test_a_telephone_shows_what_is_wrong_with_a_file(open_page: OpenPage, tmp_path: Path) -> None:
+    files = (
+        Unreadable(
+            path="glioma/a.jpg", code="unreadable-image", message="glioma/a.jpg: the JPEG data are truncated"
+        ),
+        Unreadable(path="glioma/b.jpg", code="missing-input", message="no such file"),
+    )
+    file = tmp_path / "page.html"
+    file.write_text(audit_page(empty_audit()[0].model_copy(update={"unreadable": files}), picture), "utf-8")
+    page = open_page(file, width=375).page
+    cells = page.locator("#unreadable td.message")
+    assert cells.all_inner_texts() == ["the JPEG data are truncated", "no such file"]
+    for cell in cells.all():
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 375
+
+
+def test_class_names_keep_off_the_edge_of_a_card(open_page: OpenPage, tmp_path: Path) -> None:
+    kinds = (CopyKind.EXACT, Orientation.SAME, 1.0)
+    one = pair("a.png", "b.png", *kinds, first_label=Diagnosis.PITUITARY, second_label=Diagnosis.PITUITARY)
+    file = tmp_path / "page.html"
+    file.write_text(audit_page(empty_audit()[0].model_copy(update={"pairs": (one,)}), picture), "utf-8")
+    gaps = open_page(file).page.evaluate(
+        "[...document.querySelectorAll('.card .class')].map(name => "
+        "name.closest('figure').getBoundingClientRect().right - name.getBoundingClientRect().right)"
+    )
+    assert len(gaps) == 2
+    assert min(gaps) >= 8
 
 
 def test_same_bytes_again_quickly_and_small(audit: Audit, html: str) -> None:

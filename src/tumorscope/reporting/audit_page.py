@@ -21,6 +21,7 @@ from tumorscope.dataset.audit.document import (
     ShortcutFigures,
     SuspectedLabel,
     UnlikeBrain,
+    Unreadable,
     Verdict,
 )
 from tumorscope.dataset.copies.pair import CopyKind, Orientation
@@ -147,7 +148,7 @@ def audit_page(audit: Audit, picture: Picture, *, pictures: int = 60) -> str:
         conflicts=_conflicts(audit, thumbnails, pictures),
         suspects=_suspects(audit.suspected_labels, thumbnails, pictures),
         unlike=_unlike(audit.unlike_brain, thumbnails, pictures),
-        unreadable=first_of(audit.unreadable, _ROWS),
+        unreadable=first_of([_unnamed(file) for file in audit.unreadable], _ROWS),
         shortcut=_shortcut(audit.shortcut),
         tables=[_table(table) for table in audit.tables],
     )
@@ -309,6 +310,11 @@ def _unlike(images: Sequence[UnlikeBrain], thumbnails: Thumbnails, pictures: int
     return Shown(tuple(cards), shown.more)
 
 
+def _unnamed(file: Unreadable) -> Unreadable:
+    """A message without the path that stands beside it anyway."""
+    return file.model_copy(update={"message": file.message.removeprefix(f"{file.path}: ")})
+
+
 def _shortcut(figures: ShortcutFigures | None) -> ShortcutView | None:
     if figures is None:
         return None
@@ -330,7 +336,8 @@ def _shortcut(figures: ShortcutFigures | None) -> ShortcutView | None:
             name="shortcut",
             description=f"Share guessed right without looking at the brain: {spoken}; chance {figures.chance:.0%}.",
         ),
-        features=first_of(features, _FEATURES),
+        # What a probe at chance leans on is noise.
+        features=first_of(features if figures.low > figures.chance else [], _FEATURES),
     )
 
 

@@ -133,10 +133,12 @@ def test_nothing_is_found_where_nothing_was_planted(tmp_path: Path) -> None:
         "label-conflicts",
         "unreadable",
         "empty-classes",
-        "groups-apart",
     ):
         assert checks[key].verdict is Verdict.GOOD, checks[key]
         assert checks[key].count == 0
+    # A split cannot divide groups of one file each: that it does not is no merit.
+    assert checks["groups-apart"].verdict is Verdict.NOT_RUN
+    assert "names no groups" in checks["groups-apart"].sentence
     as_json(found)
 
 

@@ -28,6 +28,9 @@ _NONE_KNOWN = {
     "patient": "The manifest names no patients, so whether one lies on two sides of a split cannot be told.",
     "group": "Every group is one known patient, see the check of patients.",
 }
+_NO_GROUPS = (
+    "The data set names no groups: each file is one of its own, and cannot lie on two sides. See the copies."
+)
 
 
 def leak_checks(manifest: Manifest) -> tuple[tuple[Check, Check], tuple[Leak, ...]]:
@@ -68,6 +71,8 @@ def leak_checks(manifest: Manifest) -> tuple[tuple[Check, Check], tuple[Leak, ..
         verdict, sentence = _judge(found, splits, of)
         if not (known if by == "patient" else unknown):
             verdict, sentence = Verdict.NOT_RUN, _NONE_KNOWN[by]
+        elif by == "group" and not found and splits and all(row.group == row.sha256 for row in manifest):
+            verdict, sentence = Verdict.NOT_RUN, _NO_GROUPS
         count = None if verdict is Verdict.NOT_RUN else len(found)
         checks.append(Check(key=f"{by}s-apart", title=title, verdict=verdict, sentence=sentence, count=count))
     return (checks[0], checks[1]), tuple(leaks)

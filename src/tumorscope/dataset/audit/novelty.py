@@ -64,9 +64,10 @@ def novelty_check(
         _by_chance(len(found), len(manifest), model.false_rejection) < RARE
     )
     of = counted(len(manifest), "image")
+    verb = "is" if len(found) == 1 else "are"
     sentence = (
-        f"Of {of}, {len(found):,} ({percent(len(found), len(manifest))}) {'is' if len(found) == 1 else 'are'} above "
-        f"the novelty limit of {model.name}; {percent(model.false_rejection)} of honest slices are, so each wants a look."
+        f"Of {of}, {len(found):,} ({percent(len(found), len(manifest))}) {verb} above the novelty limit of "
+        f"{model.name}; {percent(model.false_rejection)} of honest slices are, so each wants a look."
         if found
         else f"None of {of} is above the novelty limit of {model.name}."
     )
