@@ -16,6 +16,7 @@ from tumorscope.dataset.manifest import Manifest
 from tumorscope.evaluation.document import document
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.report import Parts
+from tumorscope.evaluation.support import few_groups_notes
 from tumorscope.inference.classifier import Classifier
 
 __all__ = ["Measurement"]
@@ -45,6 +46,9 @@ class Measurement:
         Folder of the run whose fold models answered.
     classifier, bundle
         The bundle that answered, and its file (``None`` for the one that ships).
+    predictions
+        Records of answers (:mod:`tumorscope.inference.record`) to images without labels, of which nothing is measured;
+        ``None`` where there are labels.
     """
 
     measured: Measured
@@ -57,15 +61,20 @@ class Measurement:
     run: Path | None = None
     classifier: Classifier | None = None
     bundle: Path | None = None
+    predictions: tuple[Mapping[str, object], ...] | None = None
 
     def document(self, parts: Parts | None = None, notes: tuple[str, ...] = ()) -> dict[str, Any]:
-        """``evaluation.json``, with further parts and notes."""
+        """``evaluation.json``, with further parts and notes; predictions are under ``predictions``."""
+        few = () if self.table is None else few_groups_notes(self.table)
         told = tuple((path, error.code, str(error)) for path, error in self.failures)
-        return document(
+        found = document(
             self.measured,
             model=self.model,
             images_by_class=self.images_by_class,
             failures=told,
-            further_notes=(*self.notes, *notes),
+            further_notes=(*self.notes, *few, *notes),
             parts=parts,
         )
+        if self.predictions is not None:
+            found["predictions"] = [dict(answer) for answer in self.predictions]
+        return found

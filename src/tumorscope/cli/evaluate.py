@@ -5,6 +5,7 @@ Owns the options. The figures come from ``evaluation``, a bundle's answers from 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from enum import StrEnum
@@ -13,12 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tumorscope.cli.data.options import MapLabel
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from tumorscope.assessment.measurement import Measurement
+    from tumorscope.dataset.class_names import ClassNames
     from tumorscope.dataset.manifest import Manifest
+    from tumorscope.evaluation.kept_answers import KeptAnswers
     from tumorscope.evaluation.scoring import Scored
     from tumorscope.inference.classifier import Classifier
 
@@ -68,20 +73,27 @@ def evaluate(
     ],
     model: Annotated[
         Path | None,
-        typer.Option("--model", help="A run's folder, or a bundle (.onnx); the shipped bundle if left out."),
+        typer.Option(
+            "--model",
+            help="A run's folder, a bundle (.onnx), or answers of other software (.csv: label, probability_CLASS); "
+            "the shipped bundle if left out.",
+        ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             "--data",
-            help="A manifest (external: only its part 'test' where it has parts), or a folder per class. For "
+            help="A manifest (external: only its part 'test' where it has parts), or a folder per class; for external "
+            "also a folder without classes, which gives predictions and no figures. For "
             "patient-wise and shifted the run's own images, for strata, --pass and the pictures of --report.",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Where evaluation.json goes: a file or a folder; a run's own folder if left out."
+            "--out",
+            help="Where evaluation.json goes: a file or a folder; a run's own folder if left out. Answers of a BUNDLE "
+            "are kept beside it until it is written: the same command goes on after an interruption.",
         ),
     ] = None,
     report: Annotated[
@@ -96,6 +108,7 @@ def evaluate(
             "--pass", help="Ask the model again about changed images, with --report; may be repeated."
         ),
     ] = None,
+    map_label: MapLabel = None,
     limit: Annotated[int, typer.Option("--limit", min=8, help="Images that a --pass uses at most.")] = 400,
     allow_leaks: Annotated[
         bool,
@@ -114,18 +127,41 @@ def evaluate(
       tumorscope evaluate --model bundle.onnx --protocol official --data brain-tumor-mri/
       tumorscope evaluate --model runs/first --protocol patient-wise --data images/ --report report/ --pass stress
       tumorscope evaluate --model runs/by-style --protocol shifted
+      tumorscope evaluate --model answers-of-other-software.csv --protocol external --out evaluation.json
     """  # noqa: D301 - the help needs the character itself, not two of them
+    from tumorscope.assessment.unlabelled import has_no_labels
     from tumorscope.cli.evaluation_tables import show
+    from tumorscope.core.errors import InvalidConfiguration
+    from tumorscope.dataset.class_names import ClassNames
+    from tumorscope.evaluation.kept_answers import kept_beside
 
+    names = ClassNames.parse(map_label or [])
     command = _command(protocol, model, data, allow_leaks=allow_leaks, passes=passes or [], limit=limit)
+    command += "".join(f" --map-label {shlex.quote(pair)}" for pair in map_label or [])
     _check_report(report, out, passes, data)
-    target = _target(report or out, model if protocol.measures_a_run else None)
-    if protocol.measures_a_run:
+    is_table = _is_table(model, passes)
+    target = _target(report or out, model if protocol.measures_a_run and not is_table else None)
+    kept = None if target is None else kept_beside(target)
+    if is_table and model is not None:
+        measurement = _measure_table(model, protocol, data, command, names, allow_leaks=allow_leaks)
+    elif passes and data is not None and has_no_labels(data, names):
+        raise InvalidConfiguration(
+            f"{data} has no labels, and --pass compares answers with them; leave it away"
+        )
+    elif protocol.measures_a_run:
         run = _run_folder(model, protocol)
-        measurement = _measure_run(run, protocol, data, command, allow_leaks=allow_leaks)
+        measurement = _measure_run(run, protocol, data, command, names, allow_leaks=allow_leaks)
     else:
         measurement = _measure_bundle(
-            protocol, model, data, command, batch_size=batch_size, progress=progress, allow_leaks=allow_leaks
+            protocol,
+            model,
+            data,
+            command,
+            names,
+            kept=kept,
+            batch_size=batch_size,
+            progress=progress,
+            allow_leaks=allow_leaks,
         )
     if report is not None:
         from tumorscope.cli.evaluation_report import write_report
@@ -138,6 +174,8 @@ def evaluate(
         from tumorscope.core.files import atomic_write
 
         atomic_write(target, text)
+        if kept is not None:
+            kept.unlink(missing_ok=True)  # what it was kept for is done
         typer.echo(f"written to {target}", err=True)
     if form is Format.JSON:
         typer.echo(text, nl=False)
@@ -200,6 +238,43 @@ def _target(out: Path | None, run: Path | None) -> Path | None:
     return target
 
 
+def _is_table(model: Path | None, passes: list[PassName] | None) -> bool:
+    """Whether the model is a table of answers, which cannot be asked again."""
+    from tumorscope.assessment.from_table import SUFFIX
+    from tumorscope.core.errors import InvalidConfiguration
+
+    if model is None or model.suffix.lower() != SUFFIX or model.is_dir():
+        return False
+    if passes:
+        raise InvalidConfiguration(
+            f"{model} is a table of answers and cannot be asked about changed images; leave --pass away"
+        )
+    return True
+
+
+def _measure_table(
+    table: Path,
+    protocol: ProtocolName,
+    data: Path | None,
+    command: str,
+    names: ClassNames,
+    *,
+    allow_leaks: bool,
+) -> Measurement:
+    from tumorscope.assessment.from_table import measure_table
+    from tumorscope.dataset.manifest_file import read_manifest
+    from tumorscope.evaluation.protocol import Protocol
+
+    return measure_table(
+        table,
+        Protocol(protocol.value),
+        command,
+        class_names=names,
+        images=None if data is None else read_manifest(data, names),
+        allow_leaks=allow_leaks,
+    )
+
+
 def _run_folder(model: Path | None, protocol: ProtocolName) -> Path:
     from tumorscope.core.errors import InvalidConfiguration, MissingInput
 
@@ -216,7 +291,13 @@ def _run_folder(model: Path | None, protocol: ProtocolName) -> Path:
 
 
 def _measure_run(
-    run: Path, protocol: ProtocolName, data: Path | None, command: str, *, allow_leaks: bool
+    run: Path,
+    protocol: ProtocolName,
+    data: Path | None,
+    command: str,
+    names: ClassNames,
+    *,
+    allow_leaks: bool,
 ) -> Measurement:
     from tumorscope.assessment.measurement import Measurement
     from tumorscope.dataset.manifest_file import read_manifest
@@ -236,7 +317,7 @@ def _measure_run(
         model=run.name,
         images_by_class=_count(table.labels),
         table=table,
-        images=None if data is None else read_manifest(data),
+        images=None if data is None else read_manifest(data, names),
         notes=notes,
         run=run,
     )
@@ -247,20 +328,35 @@ def _measure_bundle(
     model: Path | None,
     data: Path | None,
     command: str,
+    names: ClassNames,
     *,
+    kept: Path | None,
     batch_size: int,
     progress: bool,
     allow_leaks: bool,
 ) -> Measurement:
     from tumorscope.assessment.measurement import Measurement
+    from tumorscope.assessment.unlabelled import has_no_labels, passed_over_note, predictions_only
+    from tumorscope.cli.progress import counter
+    from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.evaluation.protocol import Protocol, measure, not_estimable
     from tumorscope.evaluation.selection import images_to_test
     from tumorscope.evaluation.synthetic import synthetic_notes
 
     chosen = Protocol(protocol.value)
-    classifier, manifest = _bundle_and_images(model, data, protocol)
+    classifier, folder = _bundle_and_data(model, data, protocol)
+    if protocol is ProtocolName.EXTERNAL and has_no_labels(folder, names):
+        with counter("files", show=progress) as count:
+            return predictions_only(
+                classifier, folder, command, class_names=names, batch_size=batch_size, progress=count
+            )
+    manifest = read_manifest(folder, names)
     images = images_to_test(manifest, chosen, allow_leaks=allow_leaks)
-    notes = (*synthetic_notes(row.source for row in images.manifest), *images.notes)
+    notes = (
+        *synthetic_notes(row.source for row in images.manifest),
+        *passed_over_note(folder, names),
+        *images.notes,
+    )
     if not images.estimable:
         return Measurement(
             measured=not_estimable(images.manifest, chosen, command),
@@ -268,7 +364,8 @@ def _measure_bundle(
             images_by_class=_count(images.manifest.labels()),
             notes=notes,
         )
-    scored = _scored(classifier, images.manifest, batch_size=batch_size, progress=progress)
+    so_far = None if kept is None else _kept_answers(kept, model, images.manifest, batch_size)
+    scored = _scored(classifier, images.manifest, so_far, batch_size=batch_size, progress=progress)
     return Measurement(
         measured=measure(
             scored.table, chosen, command, temperature=classifier.card.temperature, leaks=images.leaks
@@ -284,12 +381,11 @@ def _measure_bundle(
     )
 
 
-def _bundle_and_images(
+def _bundle_and_data(
     model: Path | None, data: Path | None, protocol: ProtocolName
-) -> tuple[Classifier, Manifest]:
-    """The bundle to test and the labelled images, after what can be wrong in the command."""
+) -> tuple[Classifier, Path]:
+    """The bundle to test and where its images are, after what can be wrong in the command."""
     from tumorscope.core.errors import InvalidConfiguration
-    from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.inference.classifier import load
 
     if data is None:
@@ -300,10 +396,22 @@ def _bundle_and_images(
         raise InvalidConfiguration(
             f"{model} is a folder; the protocol {protocol.value} tests one bundle: give its .onnx file as --model"
         )
-    return load(model), read_manifest(data)
+    return load(model), data
 
 
-def _scored(classifier: Classifier, manifest: Manifest, *, batch_size: int, progress: bool) -> Scored:
+def _kept_answers(path: Path, model: Path | None, manifest: Manifest, batch_size: int) -> KeptAnswers:
+    """Answers of the same bundle to the same images in the same batches, which decide the last digits."""
+    from tumorscope.core.version import __version__
+    from tumorscope.evaluation.kept_answers import KeptAnswers
+    from tumorscope.inference.bundle import read_bundle
+
+    digest = hashlib.sha256(read_bundle(model).content).hexdigest()
+    return KeptAnswers(path, (digest, manifest.digest, batch_size, __version__))
+
+
+def _scored(
+    classifier: Classifier, manifest: Manifest, kept: KeptAnswers | None, *, batch_size: int, progress: bool
+) -> Scored:
     """The bundle's answers to images that it was not made from."""
     from tumorscope.cli.progress import counter
     from tumorscope.evaluation.scoring import refuse_trained_on, score
@@ -315,6 +423,7 @@ def _scored(classifier: Classifier, manifest: Manifest, *, batch_size: int, prog
             classifier.card.input_size,
             lambda batch: classifier.session.run(batch, ("logits",))[0],
             batch_size=batch_size,
+            kept=kept,
             progress=count,
         )
 

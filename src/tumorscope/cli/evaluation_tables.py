@@ -5,6 +5,7 @@ Owns the tables. They are made of the document that ``evaluation.json`` holds, s
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def show(result: dict[str, Any]) -> None:
         f"{result['images']:,} images of {result['slices']:,} slices (copies count once) in "
         f"{result['groups']:,} groups, {result['patients']:,} of them real patients"
     )
-    if result["figures"]:
+    if "predictions" in result:
+        console.print(_answers(result["predictions"]))
+    elif result["figures"]:
         console.print(_figure_table(result))
         console.print(_class_table(result))
         console.print(_confusion_table(result))
@@ -37,6 +40,16 @@ def show(result: dict[str, Any]) -> None:
         console.print(f"Note: {note}")
     console.print(f"Again: {result['command']}", soft_wrap=True)
     console.print(result["notice"], style="italic")
+
+
+def _answers(predictions: list[dict[str, Any]]) -> str:
+    """What was said of images without labels."""
+    said = Counter(answer["diagnosis"] for answer in predictions)
+    verdicts = Counter(answer["verdict"] for answer in predictions)
+    return (
+        f"predictions only: {', '.join(f'{key} {count:,}' for key, count in sorted(said.items()))} "
+        f"({', '.join(f'{key} {count:,}' for key, count in sorted(verdicts.items()))})"
+    )
 
 
 def _titled(result: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from tumorscope.evaluation.intervals import figures
 from tumorscope.evaluation.metrics import confusion, losses
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.style_folds import refuse_divided_styles
+from tumorscope.evaluation.support import without_false_certainty
 
 __all__ = ["FEW_GROUPS", "Protocol", "measure", "not_estimable", "notes", "patient_wise", "shifted"]
 
@@ -164,7 +165,7 @@ def measure(
         slices=table.slices,
         groups=table.group_count,
         patients=table.patients,
-        figures=figures(table, named),
+        figures=without_false_certainty(figures(table, named), table),
         confusion=tuple(tuple(float(cell) for cell in row) for row in matrix),
         command=command,
         leaks=None if leaks is None else dict(leaks),
@@ -172,17 +173,20 @@ def measure(
 
 
 def notes(measured: Measured, images_by_class: Mapping[str, int]) -> tuple[str, ...]:
-    """What a reader must know beside the figures: leaks, too few groups, absent classes, no real patients."""
+    """What a reader must know beside the figures: leaks, too few groups, absent classes, no real patients.
+
+    Where there is no figure, nothing is said of intervals and averages.
+    """
     found = []
     if measured.leaks:
         found.append(
             f"The split leaks: {describe_leaks(measured.leaks)} on two sides of it. Every figure here is too good to "
             "be quoted as one of new patients."
         )
-    if measured.groups < FEW_GROUPS:
+    if measured.figures and measured.groups < FEW_GROUPS:
         found.append(f"Only {measured.groups} groups: intervals from so few are too narrow.")
     absent = [name for name, count in images_by_class.items() if count == 0]
-    if absent:
+    if measured.figures and absent:
         found.append(f"No images of {', '.join(absent)}: averages are over the other classes.")
     if measured.patients < measured.groups:
         found.append(

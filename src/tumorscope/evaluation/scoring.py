@@ -6,7 +6,7 @@ the caller hands in the function that answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from tumorscope.core.errors import InvalidManifest, TrainedOnError, TumorscopeError
 from tumorscope.dataset.load import load_input
-from tumorscope.dataset.manifest import ImageRecord, Manifest
+from tumorscope.dataset.manifest import Manifest
+from tumorscope.evaluation.kept_answers import KeptAnswers
 from tumorscope.evaluation.predictions import PredictionTable, tabulate
 
 __all__ = ["PREFIX", "Scored", "refuse_trained_on", "score"]
@@ -66,7 +67,13 @@ def refuse_trained_on(manifest: Manifest, prefixes: Collection[str], model: str)
 
 
 def score(
-    manifest: Manifest, size: int, answer: Answer, *, batch_size: int = 32, progress: Progress | None = None
+    manifest: Manifest,
+    size: int,
+    answer: Answer,
+    *,
+    batch_size: int = 32,
+    kept: KeptAnswers | None = None,
+    progress: Progress | None = None,
 ) -> Scored:
     """Read, preprocess and answer every image of a manifest.
 
@@ -80,6 +87,9 @@ def score(
         ``uint8 [M, size, size]`` to raw logits ``[M, 4]``.
     batch_size
         Images answered in one call, at least 1.
+    kept
+        Answers of an earlier, interrupted call with the same arguments: these images are neither read nor asked about
+        again. New ones are added after each batch.
     progress
         Called with (done, total) after each batch.
 
@@ -89,28 +99,29 @@ def score(
         If not one image could be read; a few that could not are listed in the result.
     """
     failures: list[tuple[str, TumorscopeError]] = []
-    rows: list[ImageRecord] = []
-    logits: list[NDArray[Any]] = []
-    for batch in _batches(manifest.records, batch_size):
-        images: list[NDArray[np.uint8]] = []
-        for row in batch:
+    logits = dict(kept.known) if kept is not None else {}
+    for first in range(0, len(manifest), batch_size):
+        positions = range(first, min(first + batch_size, len(manifest)))
+        images: dict[int, NDArray[np.uint8]] = {}
+        for position in positions:
+            row = manifest.records[position]
+            if position in logits:
+                continue
             try:
-                images.append(load_input(row.path, size))
-                rows.append(row)
+                images[position] = load_input(row.path, size)
             except TumorscopeError as error:
                 failures.append((manifest.display_path(row), error))
         if images:
-            logits.append(answer(np.stack(images)))
+            said = dict(zip(images, answer(np.stack(list(images.values()))), strict=True))
+            if kept is not None:
+                kept.store(said)
+            logits |= said
         if progress is not None:
-            progress(len(rows) + len(failures), len(manifest))
+            progress(positions.stop, len(manifest))
+    rows = [position for position in range(len(manifest)) if position in logits]
     if not rows:
         raise InvalidManifest(
             f"none of the {len(manifest)} images could be read; the first: {failures[0][0]}: {failures[0][1]}"
         )
-    table = tabulate(Manifest(tuple(rows), manifest.root), np.concatenate(logits).astype(np.float64))
-    return Scored(table, tuple(failures))
-
-
-def _batches(records: tuple[ImageRecord, ...], size: int) -> Iterator[tuple[ImageRecord, ...]]:
-    for first in range(0, len(records), size):
-        yield records[first : first + size]
+    said_in_order = np.stack([logits[position] for position in rows]).astype(np.float64)
+    return Scored(tabulate(manifest.subset(rows), said_in_order), tuple(failures))

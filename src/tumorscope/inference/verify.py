@@ -9,6 +9,7 @@ package. Knows nothing of ONNX Runtime; what a graph really computes is probed b
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -141,10 +142,7 @@ def _card(model: ModelProto, name: str) -> ModelCard:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         if place == "schema_version":
-            raise InvalidBundle(
-                f"{name}: its card does not follow schema version {SCHEMA_VERSION}, "
-                "the one this tumorscope reads; export the bundle again or update tumorscope"
-            ) from error
+            raise InvalidBundle(f"{name}: {_other_schema(text)}") from error
         raise InvalidBundle(f"{name}: its model card is not valid: {place}: {first['msg']}") from error
     if card.class_order != tuple(key.value for key in CLASS_ORDER):
         raise InvalidBundle(
@@ -162,6 +160,21 @@ def _card(model: ModelProto, name: str) -> ModelCard:
             "but has no quantiles for it"
         )
     return card
+
+
+def _other_schema(card: str) -> str:
+    """What is wrong with a card of another schema version, and what to do about it."""
+    found = json.loads(card).get("schema_version")
+    is_newer = isinstance(found, int) and found > SCHEMA_VERSION
+    remedy = (
+        "update tumorscope"
+        if is_newer
+        else "export the bundle again with 'tumorscope export RUN', or use the version of tumorscope that made it"
+    )
+    return (
+        f"its card has schema version {str(found)[:20]}; this tumorscope reads schema version {SCHEMA_VERSION}; "
+        f"{remedy}"
+    )
 
 
 def _check_input(graph: GraphProto, size: int, name: str) -> None:
