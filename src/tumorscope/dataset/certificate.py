@@ -22,6 +22,7 @@ from tumorscope.dataset.groups import Key, groups_with_two_labels, key_of
 from tumorscope.dataset.leaks import Leak, find_leaks, fold_sides, part_sides
 from tumorscope.dataset.manifest import ImageRecord, Manifest, Part
 from tumorscope.dataset.resplit import SplitRequest
+from tumorscope.dataset.style_certificate import StylesOfSplit, describe_styles
 
 __all__ = [
     "FEWEST_GROUPS",
@@ -133,6 +134,9 @@ class SplitCertificate(_Part):
         description="For each split that was made by share, the class and side farthest from it."
     )
     test_part: Estimability | None
+    by_style: StylesOfSplit | None = Field(
+        default=None, description="Where the folds were made of whole intensity styles."
+    )
 
 
 def certificate_path(manifest: Path) -> Path:
@@ -193,7 +197,8 @@ def certify(
         near_copies=_near_copies(kept, None if copies is None else pairs, folds, parts),
         sides=sides,
         most_uneven=tuple(_most_uneven(sides, request)),
-        test_part=_test_part(sides),
+        test_part=_test_part(sides, leak_free=request.leak_free),
+        by_style=None if request.styles is None else describe_styles(kept, after, request.styles),
     )
 
 
@@ -297,11 +302,10 @@ def _most_uneven(sides: Sequence[Side], request: SplitRequest) -> Iterable[Uneve
         yield max(found, key=lambda one: abs(one.share - one.wanted))
 
 
-def _test_part(sides: Sequence[Side]) -> Estimability | None:
-    parts = [side for side in sides if side.split == "part"]
-    if not parts:
+def _test_part(sides: Sequence[Side], *, leak_free: bool) -> Estimability | None:
+    test = next((side for side in sides if (side.split, side.side) == ("part", Part.TEST)), None)
+    if test is None and not leak_free:
         return None
-    test = next((side for side in parts if side.side == Part.TEST), None)
     counts = dict.fromkeys([key.value for key in CLASS_ORDER], 0) if test is None else test.groups_by_class
     too_few = tuple(name for name, count in counts.items() if count < FEWEST_GROUPS)
     return Estimability(estimable=not too_few, too_few=too_few)

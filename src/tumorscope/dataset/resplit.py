@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tumorscope.core.errors import InvalidConfiguration, LeakySplit
 from tumorscope.dataset.copies.pair import CopyPair
@@ -17,6 +18,8 @@ from tumorscope.dataset.groups import undivided_groups, with_groups
 from tumorscope.dataset.leaks import Leak, count_leaks, describe_leaks, find_leaks, fold_sides, part_sides
 from tumorscope.dataset.manifest import Manifest, Part
 from tumorscope.dataset.split import hold_out, leak_free, make_folds
+from tumorscope.dataset.style_split import split_by_style
+from tumorscope.dataset.styles import assign_styles
 
 __all__ = ["SplitRequest", "resplit"]
 
@@ -37,6 +40,8 @@ class SplitRequest:
         Whether the manifest's own folds stay.
     seed
         Seed of every random choice.
+    styles
+        How many intensity styles to look for, so that the folds are whole ones; ``None`` balances classes instead.
 
     Raises
     ------
@@ -49,8 +54,20 @@ class SplitRequest:
     leak_free: bool = False
     keep_folds: bool = False
     seed: int = 0
+    styles: int | None = None
 
     def __post_init__(self) -> None:
+        if self.styles is not None and (self.folds is None or self.makes_parts or self.keep_folds):
+            raise InvalidConfiguration(
+                "--by-style makes folds of whole styles: give --folds K beside it, and no part in the same command"
+            )
+        if self.styles is not None and not 2 <= (self.folds or 0) <= self.styles:
+            raise InvalidConfiguration(
+                f"{self.folds} folds of {self.styles} styles were asked for; at least 2, and no more than styles, are "
+                "possible"
+            )
+        if self.styles is not None and self.seed:
+            raise InvalidConfiguration("--seed decides nothing of a split by style; leave it away")
         if self.folds is None and self.hold_out is None and not self.leak_free:
             raise InvalidConfiguration(
                 "nothing to split by; give --folds K, --hold-out FRACTION or --leak-free"
@@ -66,7 +83,12 @@ class SplitRequest:
         return self.hold_out is not None or self.leak_free
 
 
-def resplit(manifest: Manifest, request: SplitRequest, pairs: Sequence[CopyPair] = ()) -> Manifest:
+def resplit(
+    manifest: Manifest,
+    request: SplitRequest,
+    pairs: Sequence[CopyPair] = (),
+    features: NDArray[np.float64] | None = None,
+) -> Manifest:
     """Split a data set.
 
     Each row's group becomes its undivided group, so that whoever reads the result keeps near copies together by
@@ -81,6 +103,8 @@ def resplit(manifest: Manifest, request: SplitRequest, pairs: Sequence[CopyPair]
         What to make.
     pairs
         Near copies, as positions in the manifest.
+    features
+        ``float64 [N, 14]``, from :func:`~tumorscope.dataset.styles.style_features`; needed for folds of whole styles.
 
     Returns
     -------
@@ -94,6 +118,10 @@ def resplit(manifest: Manifest, request: SplitRequest, pairs: Sequence[CopyPair]
     InvalidManifest, InvalidConfiguration
         As making the folds or parts does.
     """
+    if request.styles is not None:
+        result = _by_style(manifest, request.styles, request.folds or 0, pairs, features)
+        _refuse_kept(find_leaks(result, part_sides(result)), "parts", "--hold-out FRACTION")
+        return result
     tied = with_groups(manifest, undivided_groups(manifest, pairs))
     parts: Sequence[Part | None] = [row.part for row in manifest]
     if request.hold_out is not None:
@@ -116,6 +144,18 @@ def resplit(manifest: Manifest, request: SplitRequest, pairs: Sequence[CopyPair]
     _refuse_kept(find_leaks(result, fold_sides(result)), "folds", "--folds K")
     _refuse_kept(find_leaks(result, part_sides(result)), "parts", "--hold-out FRACTION")
     return result
+
+
+def _by_style(
+    manifest: Manifest,
+    styles: int,
+    folds: int,
+    pairs: Sequence[CopyPair],
+    features: NDArray[np.float64] | None,
+) -> Manifest:
+    if features is None:
+        raise InvalidConfiguration("folds of whole styles need the features of the images; give them")
+    return split_by_style(manifest, assign_styles(manifest, features, styles), folds, pairs).manifest
 
 
 def _refuse_kept(leaks: Sequence[Leak], between: str, option: str) -> None:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from tumorscope.dataset.certificate import Side, SplitCertificate
     from tumorscope.dataset.copies.of_manifest import Copies
+    from tumorscope.dataset.looks import Looks
     from tumorscope.dataset.manifest import Manifest
     from tumorscope.dataset.resplit import SplitRequest
+    from tumorscope.dataset.style_certificate import StylesOfSplit
 
 __all__ = ["split"]
 
@@ -50,6 +52,20 @@ def split(
         bool,
         typer.Option("--trust-groups", help="Do not compare the pictures: trust the manifest's keys alone."),
     ] = False,
+    by_style: Annotated[
+        bool,
+        typer.Option(
+            "--by-style",
+            help="Make the folds of whole intensity styles, for the protocol shifted; images in a style of another "
+            "fold than most of their group are excluded.",
+        ),
+    ] = False,
+    styles: Annotated[
+        int | None,
+        typer.Option(
+            "--styles", metavar="N", min=2, help="How many styles --by-style looks for; 8 if left out."
+        ),
+    ] = None,
     map_label: MapLabel = None,
     progress: ShowProgress = True,
 ) -> None:
@@ -65,6 +81,7 @@ def split(
       tumorscope data split manifest.csv --folds 5 --out split.csv
       tumorscope data split images/ --hold-out 0.2 --folds 4 --out split.parquet
       tumorscope data split manifest.csv --leak-free --keep-folds --out leak-free.csv
+      tumorscope data split manifest.csv --by-style --folds 4 --out by-style.csv
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.data.report import empty_classes, left_out
     from tumorscope.core.errors import InvalidManifest
@@ -76,19 +93,24 @@ def split(
     from tumorscope.dataset.resplit import SplitRequest, resplit
     from tumorscope.dataset.table import check_table_name
 
-    request = SplitRequest(folds, hold_out, leak_free, keep_folds, seed)
+    wanted = _styles(by_style=by_style, styles=styles, trust_groups=trust_groups)
+    request = SplitRequest(folds, hold_out, leak_free, keep_folds, seed, wanted)
     names = ClassNames.parse(map_label or [])
     check_table_name(out)
     check_writable(out)
     check_writable(certificate_path(out))
     check_not_read(out, [source])
     manifest = read_data(source, names)
-    copies = None if trust_groups else _copies(manifest, progress=progress)
+    looks = _looks(manifest, progress=progress) if by_style else None
+    if looks is not None:
+        copies: Copies | None = looks.copies
+    else:
+        copies = None if trust_groups else _copies(manifest, progress=progress)
     kept, pairs = copies.compared(manifest) if copies else (manifest, ())
     left_out(copies.failures if copies else ())
     if not len(kept):
         raise InvalidManifest(f"none of the {len(manifest):,} images can be used; nothing was written")
-    result = resplit(kept, request, pairs)
+    result = resplit(kept, request, pairs, None if looks is None else looks.features)
     write_manifest(result, out)
     certificate = certify(
         manifest,
@@ -113,6 +135,31 @@ def split(
     typer.echo(f"written to {out}, certificate to {certificate_path(out)}")
     if copies and copies.failures:
         raise typer.Exit(1)
+
+
+def _styles(*, by_style: bool, styles: int | None, trust_groups: bool) -> int | None:
+    """How many styles to look for, after what can be wrong in these options."""
+    from tumorscope.core.errors import InvalidConfiguration
+    from tumorscope.dataset.styles import STYLES
+
+    if not by_style:
+        if styles is not None:
+            raise InvalidConfiguration("--styles says how many --by-style looks for; give --by-style with it")
+        return None
+    if trust_groups:
+        raise InvalidConfiguration(
+            "--by-style looks at every picture and keeps its copies together; leave --trust-groups away"
+        )
+    return STYLES if styles is None else styles
+
+
+def _looks(manifest: Manifest, *, progress: bool) -> Looks:
+    """Compare the pictures and measure what they look like, with a bar."""
+    from tumorscope.cli.progress import counter
+    from tumorscope.dataset.looks import looks_of
+
+    with counter("images", show=progress) as count:
+        return looks_of(manifest, count)
 
 
 def _copies(manifest: Manifest, *, progress: bool) -> Copies:
@@ -141,6 +188,8 @@ def _command(
         )
         if given
     ]
+    if request.styles is not None:
+        words += ["--by-style", "--styles", str(request.styles)]
     words += [word for setting in map_label for word in ("--map-label", setting)]
     return shlex.join([*words, "--seed", str(request.seed)])
 
@@ -155,6 +204,8 @@ def _summary(certificate: SplitCertificate) -> Iterator[str]:
     )
     for side in certificate.sides:
         yield f"{side.split} {side.side}: {side.images:,} images in {side.groups:,} groups: {_by_class(side)}"
+    if certificate.by_style is not None:
+        yield from _by_style(certificate.by_style)
     for uneven in certificate.most_uneven:
         yield (
             f"farthest from even: {uneven.share:.1%} of {uneven.label} in {uneven.split} {uneven.side}, "
@@ -173,6 +224,18 @@ def _summary(certificate: SplitCertificate) -> Iterator[str]:
             f"figures on part test: not estimable (fewer than {FEWEST_GROUPS} groups of "
             f"{', '.join(certificate.test_part.too_few)})"
         )
+
+
+def _by_style(found: StylesOfSplit) -> Iterator[str]:
+    for fold in found.folds:
+        for name, images in fold.styles.items():
+            yield f"  fold {fold.fold}, {name}: " + ", ".join(f"{key} {n:,}" for key, n in images.items())
+        if fold.absent:
+            yield f"  fold {fold.fold} has no image of {', '.join(fold.absent)}: no figure of it comes of this fold"
+    yield (
+        f"styles in two folds: {found.across_folds}; excluded, in a style of another fold than most of their group: "
+        f"{found.excluded:,} images"
+    )
 
 
 def _checks(certificate: SplitCertificate) -> Iterator[str]:
