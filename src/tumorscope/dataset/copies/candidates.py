@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tumorscope.dataset.copies.descriptor import FEW, Embedding, fit_embedding, normalised
 from tumorscope.dataset.copies.neighbours import Neighbours
 from tumorscope.dataset.copies.orientation import ORIENTATIONS, inverse, turn
+from tumorscope.dataset.copies.pair import Orientation
 
 __all__ = ["Candidates", "candidates"]
 
@@ -90,7 +91,9 @@ def candidates(
         queries = np.arange(at, at + len(pictures))
         cosines, positions = [], []
         for orientation in ORIENTATIONS:
-            near, where = index.nearest(embed(turn(pictures, orientation)), neighbours)
+            # Most images have no turned copy, and the nearest to them is then not worth finding.
+            turned = orientation is not Orientation.SAME
+            near, where = index.nearest(embed(turn(pictures, orientation)), neighbours, quick=turned)
             near[(where < 0) | (where == queries[:, None])] = -2
             cosines.append(near)
             positions.append(where)
