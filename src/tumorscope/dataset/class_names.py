@@ -11,10 +11,17 @@ from dataclasses import dataclass, field
 from tumorscope.core.errors import InvalidConfiguration, InvalidManifest
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 
-__all__ = ["LEFT_OUT", "ClassNames"]
+__all__ = ["LEFT_OUT", "MAP_OTHERS", "ClassNames"]
 
 LEFT_OUT = "skip"
 """What a user maps a name to, so that its images are left out."""
+
+MAP_OTHERS = (
+    "map others with --map-label NAME=CLASS, an option of 'tumorscope data index' and 'tumorscope evaluate'"
+)
+"""What to do about a name that stands for no class."""
+
+_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,29 @@ class ClassNames:
         """Whether the name stands for a class or for images to be left out."""
         return name.strip().lower() in self.mapping or _plain(name) is not None
 
+    def refuse_unknown(self, labels: Iterable[tuple[str, str]]) -> None:
+        """Name every label that is unknown, before the first of them is met.
+
+        Parameters
+        ----------
+        labels
+            Where each is and what it is.
+
+        Raises
+        ------
+        InvalidManifest
+            If two or more are unknown; one alone is named by :meth:`diagnosis`.
+        """
+        found = [(where, name.strip()) for where, name in labels if not self.knows(name)]
+        unknown = sorted({name for _, name in found})
+        if len(unknown) > 1:
+            listed = [repr(name[:60]) for name in unknown]
+            more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+            raise InvalidManifest(
+                f"{found[0][0]} and others: labels {', '.join(listed[:_SHOWN])}{more} are unknown; labels are "
+                f"{', '.join(CLASS_ORDER)}; {MAP_OTHERS}"
+            )
+
     def diagnosis(self, name: str, where: str) -> Diagnosis | None:
         """The class that a name stands for; ``None`` where its images are to be left out.
 
@@ -91,8 +121,7 @@ class ClassNames:
         label = _plain(name)
         if label is None:
             raise InvalidManifest(
-                f"{where}: label {name[:60]!r} is unknown; labels are {', '.join(CLASS_ORDER)}; map others with "
-                f"'tumorscope data index --map-label NAME=CLASS'"
+                f"{where}: label {name[:60]!r} is unknown; labels are {', '.join(CLASS_ORDER)}; {MAP_OTHERS}"
             )
         return label
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.dataset.class_names import ClassNames
+from tumorscope.dataset.class_names import MAP_OTHERS, ClassNames
 from tumorscope.dataset.facts import ImageFacts, file_hash
 from tumorscope.dataset.manifest import ImageRecord, Manifest, OfficialSplit
 from tumorscope.dataset.scan import Failure, Progress, scan
@@ -98,7 +98,7 @@ def index_folder(folder: Path, class_names: ClassNames | None = None) -> Manifes
             )
         raise InvalidManifest(
             f"{folder} holds no images in sub-folders named {', '.join(CLASS_ORDER)}; make one folder per class, or "
-            "map the names of yours with 'tumorscope data index --map-label NAME=CLASS'"
+            f"{MAP_OTHERS}"
         )
     # As text: paths themselves compare without regard to case on some systems.
     rows.sort(key=lambda row: row.path.relative_to(folder).as_posix())

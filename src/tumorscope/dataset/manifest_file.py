@@ -138,6 +138,10 @@ def write_manifest(manifest: Manifest, path: str | Path) -> None:
 def _read_file(path: Path, names: ClassNames) -> Manifest:
     table = read_table(path, lambda name: name.strip() in _KNOWN)
     header = _canonical([name.strip() for name in table.columns], path.name)
+    column = header.index("label")
+    names.refuse_unknown(
+        (f"{path.name} {place}", cells[column]) for place, cells in zip(table.places, table.rows, strict=True)
+    )
     reader = _RowReader(path, names)
     rows = [
         (place, record)

@@ -121,7 +121,7 @@ def evaluation_page(
         by_class=_by_class(evaluated),
         sensitivities=_sensitivities(evaluated),
         confusion=_confusion(evaluated),
-        wrong=_slices(_wrong(evaluated)),
+        wrong=_slices(_wrong(evaluated)) if evaluated.confusion else "",
         roc=_roc(evaluated),
         calibration=measured.calibration,
         reliability=reliability_plot(measured.calibration),
@@ -208,6 +208,9 @@ def _slices(cell: float) -> str:
 
 
 def _confusion(evaluated: Evaluated) -> list[ConfusionRow]:
+    """None where no figure is given: without labels, or with too few groups."""
+    if not evaluated.confusion:
+        return []
     rows = []
     for label, row in zip(evaluated.class_order, evaluated.confusion, strict=True):
         whole = sum(row)
