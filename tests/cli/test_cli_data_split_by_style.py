@@ -104,6 +104,19 @@ def test_the_certificate_counts_what_lies_in_the_file(
     assert "not estimable" not in printed
 
 
+def test_the_same_images_by_group_keep_their_styles(by_style: Path, tmp_path: Path) -> None:
+    out = tmp_path / "by-group.csv"
+    assert run(["data", "split", str(by_style), "--folds", "2", "--out", str(out)]) == 0
+    before, after = read_manifest(by_style), read_manifest(out)
+    assert [(row.style, row.part) for row in after] == [(row.style, row.part) for row in before]
+    folds: defaultdict[str, set[int]] = defaultdict(set)
+    for row in after:
+        if row.fold is not None:
+            folds[str(row.style)].add(row.fold)
+    assert max(len(found) for found in folds.values()) == 2
+    assert SplitCertificate.model_validate_json(certificate_path(out).read_text()).by_style is None
+
+
 def test_images_of_a_joined_group_that_lie_in_another_style_are_excluded(
     scans: Path, by_style: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
