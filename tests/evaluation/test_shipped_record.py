@@ -1,8 +1,7 @@
-"""What the shipped bundle's fold models promise on patients they have not seen, and how long measuring it takes."""
+"""What the shipped bundle's fold models promise on patients they have not seen."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,7 @@ def test_the_calibration_error_is_at_most_three_points(table: PredictionTable) -
 
 
 def test_sets_of_95_per_cent_keep_their_promise_and_stay_small(table: PredictionTable) -> None:
-    begun = time.process_time()
     levels = coverage_levels(table, method=calibration_part(table).method)
-    assert time.process_time() - begun < 20  # about one second when nothing else runs
     (found,) = (part for part in levels if part.level == 0.95)
     for key, part in found.classes.items():
         assert part.supported, key
