@@ -211,6 +211,7 @@ def test_info_prints_the_card_for_people_and_for_programs(bundle_path: Path, cap
         "quadrants 1.0.0",
         "not a medical device",
         "64 x 64 pixels, preprocessing head-crop-v1",
+        "Calibration temperature 1.500",
         "8 images of 4 slices, 4 groups, 0 patients",
         "Measured: made by hand",
         "accuracy 0.750 0.500 to 1.000",

@@ -26,6 +26,7 @@ from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest, Part
 from tumorscope.dataset.manifest_file import read_manifest, write_manifest
 from tumorscope.evaluation.predictions import read_predictions, write_predictions
+from tumorscope.export.calibrate import calibrate
 from tumorscope.export.card import write_card
 from tumorscope.inference.verify import verify
 from tumorscope.synthesis.phantom import write_phantoms
@@ -306,7 +307,7 @@ class TestLeaks:
         write_predictions(replace(table, leaks={"patient": 2}), started / "predictions.csv")
         card = write_card(
             open_run(started),
-            temperature=1.0,
+            calibrated=calibrate(read_predictions(started / "final" / "calibration.csv")),
             calibration=read_predictions(started / "final" / "calibration.csv"),
             novelty=np.linspace(0, 1, len(read_predictions(started / "final" / "calibration.csv"))),
             weights="random",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -152,11 +153,19 @@ class TestCard:
         card = make_card()
         assert ModelCard.model_validate_json(card.model_dump_json()) == card
 
+    def test_one_from_before_vector_scaling_has_its_temperature(self) -> None:
+        older = json.loads(make_card().model_dump_json())
+        del older["vector_scaling"]
+        card = ModelCard.model_validate_json(json.dumps(older))
+        assert (card.temperature, card.vector_scaling) == (1.5, None)
+
     @pytest.mark.parametrize(
         ("key", "value"),
         [
             ("schema_version", 2),
             ("temperature", 0),
+            ("vector_scaling", {"scale": [1, 1, 0, 1], "bias": [0, 0, 0, 0]}),
+            ("vector_scaling", {"scale": [1, 1, 1, 1], "bias": [0, 0, 0]}),
             ("input_size", 16),
             ("class_order", ("a", "b", "c")),
             ("heatmap_kind", "drawn"),

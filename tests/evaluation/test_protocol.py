@@ -100,12 +100,12 @@ def test_what_does_not_leak_says_so() -> None:
     assert found["leaks"] == {}
     assert found["notes"][0] == "Read this first."
     assert not any("leak" in note for note in found["notes"])
-    assert measure(made_table(4), Protocol.EXTERNAL, "x", temperature=1.0).leaks is None
+    assert measure(made_table(4), Protocol.EXTERNAL, "x").leaks is None
 
 
-def test_external_uses_the_temperature_of_the_bundle() -> None:
+def test_external_uses_the_calibration_of_the_bundle() -> None:
     table = replace(made_table(5), folds=None)
-    measured = measure(table, Protocol.EXTERNAL, "x", temperature=2.0)
+    measured = measure(table, Protocol.EXTERNAL, "x", calibrated=table.logits / 2.0)
     assert measured.protocol == "external"
     expected = np.average(losses(table.logits, table.labels, 2.0), weights=table.weights)
     assert measured.figures["loss_calibrated"].value == pytest.approx(expected)
@@ -113,7 +113,7 @@ def test_external_uses_the_temperature_of_the_bundle() -> None:
 
 def test_a_reader_is_told_of_few_groups_absent_classes_and_clusters() -> None:
     table = made_table(6, groups=10)
-    measured = measure(table, Protocol.EXTERNAL, "x", temperature=1.0)
+    measured = measure(table, Protocol.EXTERNAL, "x")
     told = notes(measured, {"glioma": 3, "meningioma": 0, "notumor": 1, "pituitary": 1})
     assert any("Only 10 groups" in note for note in told)
     assert any("No images of meningioma" in note for note in told)

@@ -14,14 +14,25 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from evaluation_cases import made_table
 from tiny_run import SIZE, TinyRun
 from tumorscope import __version__
 from tumorscope.core.card import ModelCard
 from tumorscope.core.errors import MissingInput, ParityError
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest_file import read_manifest
-from tumorscope.evaluation.calibration import fit_temperature
-from tumorscope.evaluation.predictions import read_predictions
+from tumorscope.evaluation.calibration import (
+    Scaling,
+    choose_method,
+    cross_fitted_logits,
+    fit_temperature,
+    fit_vector_scaling,
+    scaling_of,
+)
+from tumorscope.evaluation.conformal import class_conditional_quantiles, draw_weights
+from tumorscope.evaluation.metrics import softmax
+from tumorscope.evaluation.predictions import read_predictions, write_predictions
+from tumorscope.export.folds import export_folds
 from tumorscope.export.graph import AnswerGraph
 from tumorscope.export.onnx import export_run
 from tumorscope.export.parity import check_parity, parity_images
@@ -38,6 +49,7 @@ from tumorscope.training.module import as_input
 from tumorscope.training.novelty import SPACE, NoveltySpace, load_space
 
 MIB = 1024**2
+SPOIL = Scaling(np.array([0.6, 1.0, 2.0, 1.5]), np.array([1.0, -1.0, 0.5, -0.5]))
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +79,20 @@ def space(run: RunFolder) -> NoveltySpace:
 
 
 @pytest.fixture(scope="module")
+def exported(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The same run, whose calibration part finds that classes need different scales and a bias."""
+    copy = tmp_path_factory.mktemp("vector") / "run"
+    shutil.copytree(run.path, copy, ignore=shutil.ignore_patterns("bundle.onnx"))
+    honest = made_table(11, groups=200)
+    write_predictions(replace(honest, logits=SPOIL.apply(honest.logits)), copy / "final" / "calibration.csv")
+    export_run(open_run(copy))
+    return open_run(copy)
+
+
+@pytest.fixture(scope="module")
 def graph(run: RunFolder, card: ModelCard, space: NoveltySpace) -> AnswerGraph:
     """What was exported, put together again from the run's folder."""
-    return AnswerGraph(load_fitted(run.config, run.final), card.temperature, space).eval()
+    return AnswerGraph(load_fitted(run.config, run.final), scaling_of(card), space).eval()
 
 
 def _others(count: int = 12) -> NDArray[np.uint8]:
@@ -127,7 +150,7 @@ class TestOutputs:
         outputs = _answers(session, _others())
         scaled = np.exp(outputs["logits"].astype(np.float64) / card.temperature)
         expected = scaled / scaled.sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
 
     def test_novelty_is_what_training_images_do_not_have(
         self, session: Session, graph: AnswerGraph, space: NoveltySpace
@@ -199,8 +222,11 @@ class TestCard:
         self, card: ModelCard, run: RunFolder, session: Session, tiny_run: TinyRun
     ) -> None:
         calibration = read_predictions(run.final / "calibration.csv")
-        expected = fit_temperature(calibration.logits, calibration.labels, calibration.weights)
-        assert card.temperature == pytest.approx(expected)
+        answers = calibration.logits, calibration.labels, calibration.weights
+        method = choose_method(*answers, calibration.folds)
+        assert method in ("none", "temperature")
+        assert card.vector_scaling is None
+        assert card.temperature == pytest.approx(1.0 if method == "none" else fit_temperature(*answers))
         images = tiny_run.images
         rows = {row.sha256: k for k, row in enumerate(read_manifest(tiny_run.data))}
         kept_back = images[[rows[digest] for digest in calibration.hashes or ()]]
@@ -216,6 +242,83 @@ class TestCard:
         assert (measured.images, measured.patients) == (72, 0)
 
 
+class TestVectorScaling:
+    """The same run, whose calibration part finds that classes need different scales and a bias."""
+
+    def test_the_graph_and_the_card_hold_the_one_that_was_fitted(self, exported: RunFolder) -> None:
+        content = exported.bundle.read_bytes()
+        card = verify(content, "bundle.onnx")
+        table = read_predictions(exported.final / "calibration.csv")
+        fitted = fit_vector_scaling(table.logits, table.labels, table.weights)
+        assert card.vector_scaling is not None
+        np.testing.assert_allclose(card.vector_scaling.scale, fitted.scale)
+        np.testing.assert_allclose(card.vector_scaling.bias, fitted.bias)
+        assert np.ptp(fitted.scale) > 0.5
+        assert card.temperature == pytest.approx(fit_temperature(table.logits, table.labels, table.weights))
+
+    def test_onnx_runtime_gives_its_softmax(self, exported: RunFolder, session: Session) -> None:
+        card = load(exported.bundle, threads=1).card
+        assert card.vector_scaling is not None
+        scale, bias = np.array(card.vector_scaling.scale), np.array(card.vector_scaling.bias)
+        images = _others()
+        content = BundleBytes(exported.bundle.read_bytes(), "bundle.onnx", shipped=False)
+        outputs = _answers(Session(content, threads=1), images)
+        logits = outputs["logits"].astype(np.float64)
+        np.testing.assert_allclose(outputs["probabilities"], softmax(scale * logits + bias), atol=1e-6)
+        np.testing.assert_array_equal(
+            outputs["probabilities"].argmax(axis=1), (scale * logits + bias).argmax(axis=1)
+        )
+        # Everything else is what it was, and what the temperature would have said is something else.
+        before = _answers(session, images)
+        for name in set(OUTPUTS) - {"probabilities"}:
+            np.testing.assert_allclose(outputs[name], before[name], atol=1e-5, err_msg=name)
+        assert np.abs(outputs["probabilities"] - softmax(logits / card.temperature)).max() > 0.1
+
+    def test_sets_come_from_probabilities_calibrated_the_same_way(self, exported: RunFolder) -> None:
+        table = read_predictions(exported.predictions)
+        assert table.folds is not None
+        probabilities = softmax(
+            cross_fitted_logits("vector", table.logits, table.labels, table.weights, table.folds)
+        )
+        draws = draw_weights(table.labels, table.groups)
+        found = verify(exported.bundle.read_bytes(), "bundle.onnx").thresholds.conformal
+        for coverage in ("0.80", "0.90", "0.95"):
+            expected = class_conditional_quantiles(probabilities, table.labels, draws, float(coverage))
+            np.testing.assert_allclose(found[coverage], expected)
+
+    def test_parity_finds_a_wrong_scale_or_bias(
+        self, exported: RunFolder, graph: AnswerGraph, space: NoveltySpace
+    ) -> None:
+        content = exported.bundle.read_bytes()
+        right = scaling_of(verify(content, "bundle.onnx"))
+        assert 0 < check_parity(AnswerGraph(graph.network, right, space).eval(), content, SIZE) <= 1
+        for wrong in (
+            Scaling(np.full(4, 1.0 / 1.8), right.bias),  # logits after one epoch are small
+            Scaling(right.scale, right.bias + 0.01 * np.eye(4)[0]),
+        ):
+            with pytest.raises(ParityError, match="output 'probabilities'"):
+                check_parity(AnswerGraph(graph.network, wrong, space).eval(), content, SIZE)
+
+    def test_a_fold_model_takes_it_from_the_other_folds(self, run: RunFolder, tmp_path: Path) -> None:
+        shutil.copytree(run.path, tmp_path / "run")
+        copy = open_run(tmp_path / "run")
+        table = read_predictions(copy.predictions)
+        rng = np.random.default_rng(0)
+        honest = 2.5 * np.eye(4)[table.labels] + rng.normal(0.0, 1.5, (len(table), 4))
+        # Its own fold has a fault that must not be learnt.
+        own = np.asarray(table.folds) == 1
+        logits = np.where(own[:, None], honest[:, ::-1], Scaling(np.ones(4), 3 * SPOIL.bias).apply(honest))
+        write_predictions(replace(table, logits=logits), copy.predictions)
+        copy.fold_bundle(1).unlink()
+        export_folds(copy, announce=lambda _: None)
+        others = fit_vector_scaling(logits[~own], table.labels[~own], table.weights[~own])
+        found = verify(copy.fold_bundle(1).read_bytes(), "bundle.onnx")
+        np.testing.assert_allclose(scaling_of(found).bias, others.bias)
+        np.testing.assert_allclose(scaling_of(found).scale, others.scale)
+        assert others.bias[0] < -1
+        assert found.data.held_out_fold == 1
+
+
 class TestParity:
     def test_it_looks_at_every_class_and_at_noise(self) -> None:
         images = parity_images(SIZE)
@@ -227,9 +330,9 @@ class TestParity:
 
     @pytest.mark.parametrize("name", OUTPUTS)
     def test_a_change_of_any_output_is_found(
-        self, graph: AnswerGraph, content: bytes, space: NoveltySpace, name: str
+        self, graph: AnswerGraph, content: bytes, card: ModelCard, space: NoveltySpace, name: str
     ) -> None:
-        changed = _Faulty(graph.network, float(graph.temperature), space).eval()
+        changed = _Faulty(graph.network, scaling_of(card), space).eval()
         changed.position = OUTPUTS.index(name)
         with pytest.raises(ParityError, match=f"output '{name}' .*the bundle was not written"):
             check_parity(changed, content, SIZE)

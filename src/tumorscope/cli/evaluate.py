@@ -339,6 +339,7 @@ def _measure_bundle(
     from tumorscope.assessment.unlabelled import has_no_labels, passed_over_note, predictions_only
     from tumorscope.cli.progress import counter
     from tumorscope.dataset.manifest_file import read_manifest
+    from tumorscope.evaluation.calibration import scaling_of
     from tumorscope.evaluation.protocol import Protocol, measure, not_estimable
     from tumorscope.evaluation.selection import images_to_test
     from tumorscope.evaluation.synthetic import synthetic_notes
@@ -368,7 +369,11 @@ def _measure_bundle(
     scored = _scored(classifier, images.manifest, so_far, batch_size=batch_size, progress=progress)
     return Measurement(
         measured=measure(
-            scored.table, chosen, command, temperature=classifier.card.temperature, leaks=images.leaks
+            scored.table,
+            chosen,
+            command,
+            calibrated=scaling_of(classifier.card).apply(scored.table.logits),
+            leaks=images.leaks,
         ),
         model=classifier.facts.label,
         images_by_class=_count(scored.table.labels),

@@ -82,7 +82,7 @@ def _page(card: ModelCard) -> Iterator[RenderableType]:
         ("Input", f"{card.input_size} x {card.input_size} pixels, preprocessing {card.preprocessing}"),
         ("Answers", ", ".join(card.class_order)),
         ("Heat-map", f"{card.heatmap_kind}, stride {card.heatmap_stride}"),
-        ("Temperature", f"{card.temperature:.3f}"),
+        ("Calibration", _calibration(card)),
     )
     yield from _data(card)
     for measured in card.evaluation:
@@ -94,6 +94,16 @@ def _page(card: ModelCard) -> Iterator[RenderableType]:
     yield _facts(*(("-", limit) for limit in card.limits))
     yield Text("\nLicences and versions", style="bold")
     yield _facts(*card.licences.items(), *card.versions.items())
+
+
+def _calibration(card: ModelCard) -> str:
+    if card.vector_scaling is None:
+        return f"temperature {card.temperature:.3f}"
+    scale, bias = (
+        ", ".join(f"{value:.3f}" for value in values)
+        for values in (card.vector_scaling.scale, card.vector_scaling.bias)
+    )
+    return f"vector scaling, by class in this order: scale {scale}; bias {bias}"
 
 
 def _data(card: ModelCard) -> Iterator[RenderableType]:

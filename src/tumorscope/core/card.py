@@ -6,7 +6,7 @@ nothing of ONNX. Fields follow Mitchell et al., "Model Cards for Model Reporting
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,7 @@ __all__ = [
     "Measured",
     "ModelCard",
     "Thresholds",
+    "VectorScaling",
 ]
 
 CARD_KEY = "tumorscope.card"
@@ -26,6 +27,17 @@ SCHEMA_VERSION: Literal[1] = 1
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class VectorScaling(_Record):
+    """Calibration class by class: probabilities are ``softmax(scale * logits + bias)`` (Guo et al., ICML 2017)."""
+
+    scale: tuple[Positive, Positive, Positive, Positive] = Field(description="In class order.")
+    bias: tuple[Finite, Finite, Finite, Finite] = Field(description="In class order, in nats.")
 
 
 class Thresholds(_Record):
@@ -117,7 +129,14 @@ class ModelCard(_Record):
     configuration: dict[str, object]
     configuration_sha256: str
     initial_weights: str
-    temperature: float = Field(gt=0)
+    temperature: float = Field(
+        gt=0,
+        description="Probabilities are softmax(logits / temperature); where there is a vector scaling, the temperature "
+        "nearest to it, and not in use.",
+    )
+    vector_scaling: VectorScaling | None = Field(
+        default=None, description="In use in place of the temperature, where given."
+    )
     thresholds: Thresholds
     data: DataProvenance
     evaluation: tuple[Measured, ...]

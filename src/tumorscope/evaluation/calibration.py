@@ -1,18 +1,20 @@
 """Calibration: how much to believe a network's own confidence.
 
 Owns the fits of one temperature and of a vector scaling (Guo et al., "On Calibration of Modern Neural Networks",
-ICML 2017), and their cross-fitted use. Knows nothing of where logits come from.
+ICML 2017), their cross-fitted use, the choice between them, and how a bundle's card says which it has. Knows nothing of
+where logits come from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorscope.core.card import ModelCard
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.optional import require
@@ -24,11 +26,14 @@ __all__ = [
     "TEMPERATURE_RANGE",
     "Method",
     "Scaling",
+    "choose_method",
     "cross_fitted_logits",
     "cross_fitted_temperatures",
     "fit_scaling",
     "fit_temperature",
     "fit_vector_scaling",
+    "least_loss",
+    "scaling_of",
 ]
 
 Method = Literal["none", "temperature", "vector"]
@@ -60,6 +65,17 @@ class Scaling:
     def apply(self, logits: NDArray[Any]) -> Floats:
         """``float64 [N, 4]`` of raw logits ``[N, 4]``."""
         return np.asarray(np.asarray(logits, dtype=np.float64) * self.scale + self.bias)
+
+
+def scaling_of(card: ModelCard) -> Scaling:
+    """What the graph of a bundle does between its logits and its probabilities: ``softmax`` of this applied.
+
+    The only reader of the card's two fields: a vector scaling where it has one, else its temperature.
+    """
+    given = card.vector_scaling
+    if given is None:
+        return _of_temperature(card.temperature)
+    return Scaling(np.array(given.scale, dtype=np.float64), np.array(given.bias, dtype=np.float64))
 
 
 def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64], weights: Floats) -> float:
@@ -142,8 +158,33 @@ def fit_scaling(method: Method, logits: NDArray[Any], labels: NDArray[np.int64],
     """The fit of any of the :data:`METHODS`, parameters as of :func:`fit_temperature`."""
     if method == "vector":
         return fit_vector_scaling(logits, labels, weights)
-    scale = 1.0 if method == "none" else 1.0 / fit_temperature(logits, labels, weights)
-    return Scaling(np.full(len(CLASS_ORDER), scale), np.zeros(len(CLASS_ORDER)))
+    return _of_temperature(1.0 if method == "none" else fit_temperature(logits, labels, weights))
+
+
+def choose_method(
+    logits: NDArray[Any], labels: NDArray[np.int64], weights: Floats, folds: NDArray[np.int64] | None
+) -> Method:
+    """The method with the smallest loss on folds that it was not fitted on.
+
+    Parameters
+    ----------
+    logits, labels, weights
+        As of :func:`fit_temperature`.
+    folds
+        ``int64 [N]``; with fewer than two nothing can be compared, and a temperature it is.
+    """
+    if folds is None or len(np.unique(folds)) < 2:
+        return "temperature"
+    calibrated = {name: cross_fitted_logits(name, logits, labels, weights, folds) for name in METHODS}
+    return least_loss(
+        {name: float(np.average(losses(each, labels), weights=weights)) for name, each in calibrated.items()}
+    )
+
+
+def least_loss(loss: Mapping[Method, float]) -> Method:
+    """The method with the smallest loss; of equal ones the simplest."""
+    # The first of the smallest is taken, and the methods are sorted from the simplest.
+    return min(METHODS, key=lambda name: loss[name])
 
 
 def cross_fitted_temperatures(
@@ -187,6 +228,10 @@ def cross_fitted_logits(
 
     _each_fold(folds, fit)
     return calibrated
+
+
+def _of_temperature(temperature: float) -> Scaling:
+    return Scaling(np.full(len(CLASS_ORDER), 1.0 / temperature), np.zeros(len(CLASS_ORDER)))
 
 
 def _each_fold(folds: NDArray[np.int64], work: Callable[[NDArray[np.bool_]], None]) -> None:

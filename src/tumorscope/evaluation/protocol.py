@@ -16,7 +16,7 @@ from tumorscope.core.errors import InvalidManifest
 from tumorscope.dataset.groups import Key
 from tumorscope.dataset.leaks import count_leaks, describe_leaks, find_shared, refuse_leaks
 from tumorscope.dataset.manifest import Manifest
-from tumorscope.evaluation.calibration import cross_fitted_temperatures
+from tumorscope.evaluation.calibration import cross_fitted_logits
 from tumorscope.evaluation.intervals import figures
 from tumorscope.evaluation.metrics import confusion, losses
 from tumorscope.evaluation.predictions import PredictionTable
@@ -137,7 +137,7 @@ def measure(
     protocol: Protocol,
     command: str,
     *,
-    temperature: float | NDArray[np.float64] | None = None,
+    calibrated: NDArray[np.float64] | None = None,
     leaks: Mapping[str, int] | None = None,
 ) -> Measured:
     """Figures with intervals and the counts they rest on, as a bundle's card carries them.
@@ -150,14 +150,14 @@ def measure(
         What they were made under.
     command
         The command line that makes the same figures again.
-    temperature
-        One number or one an image (``float64 [N]``) for ``loss_calibrated``; ``None`` leaves that out.
+    calibrated
+        Calibrated logits of the table's images, ``float64 [N, 4]``, for ``loss_calibrated``; ``None`` leaves that out.
     leaks
         How many keys of each kind lie on two sides of the split; ``None`` where that was not looked at.
     """
     named: dict[str, NDArray[np.float64]] = {"loss": losses(table.logits, table.labels)}
-    if temperature is not None:
-        named["loss_calibrated"] = losses(table.logits, table.labels, temperature)
+    if calibrated is not None:
+        named["loss_calibrated"] = losses(calibrated, table.labels)
     matrix = confusion(table.labels, table.logits.argmax(axis=1), table.weights)
     return Measured(
         protocol=protocol.value,
@@ -218,8 +218,8 @@ def _cross_fitted(
     leaks = _leaks(table, folds)
     if not allow_leaks:
         refuse_leaks(leaks, "folds", option)
-    temperatures = cross_fitted_temperatures(table.logits, table.labels, table.weights, folds)
-    return measure(table, protocol, command, temperature=temperatures, leaks=leaks)
+    calibrated = cross_fitted_logits("temperature", table.logits, table.labels, table.weights, folds)
+    return measure(table, protocol, command, calibrated=calibrated, leaks=leaks)
 
 
 def _leaks(table: PredictionTable, folds: NDArray[np.int64]) -> dict[str, int]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tumorscope.core.card import Figure
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.optional import require
-from tumorscope.evaluation.calibration import METHODS, Method, cross_fitted_logits
+from tumorscope.evaluation.calibration import METHODS, Method, cross_fitted_logits, least_loss
 from tumorscope.evaluation.intervals import (
     RESAMPLES,
     SEED,
@@ -77,7 +77,7 @@ def calibration_part(
         name: mean_figure(losses(logits, table.labels), weights, table.groups, resamples=resamples, seed=seed)
         for name, logits in calibrated.items()
     }
-    chosen: Method = min(METHODS, key=lambda name: loss[name].value) if method is None else method
+    chosen = least_loss({name: loss[name].value for name in METHODS}) if method is None else method
     probabilities = {name: softmax(logits) for name, logits in calibrated.items()}
     ece = {
         name: calibration_error(values, table, resamples=resamples, seed=seed)

@@ -15,7 +15,7 @@ from tumorscope.core.card import DataProvenance, Measured, ModelCard, Thresholds
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.version import __version__
 from tumorscope.dataset.leaks import describe_leaks
-from tumorscope.evaluation.calibration import cross_fitted_temperatures
+from tumorscope.evaluation.calibration import cross_fitted_logits
 from tumorscope.evaluation.conformal import class_conditional_quantiles, draw_weights
 from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.novelty import FALSE_REJECTION, false_rejection_limit
@@ -23,6 +23,7 @@ from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.evaluation.protocol import Protocol, patient_wise, shifted
 from tumorscope.evaluation.style_folds import holds_whole_styles
 from tumorscope.evaluation.synthetic import synthetic_notes
+from tumorscope.export.calibrate import Calibrated
 from tumorscope.models.network import HEATMAP_STRIDE
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.recipes.registry import find_recipe
@@ -64,7 +65,7 @@ _OTHER_LICENCE = "that of the data's owner; no image is redistributed"
 def write_card(
     run: RunFolder,
     *,
-    temperature: float,
+    calibrated: Calibrated,
     calibration: PredictionTable,
     novelty: NDArray[Any],
     weights: str,
@@ -77,8 +78,8 @@ def write_card(
     ----------
     run
         With the fit finished; out-of-fold answers are used where the run has them.
-    temperature
-        Fitted on ``calibration``.
+    calibrated
+        What was chosen and fitted on ``calibration``.
     calibration
         Answers for images that their models had not learnt from: those of the calibration part or, for a fold
         model, those of the other folds.
@@ -112,9 +113,10 @@ def write_card(
         configuration=run.config.model_dump(),
         configuration_sha256=run.config.sha256,
         initial_weights=weights,
-        temperature=temperature,
+        temperature=calibrated.temperature,
+        vector_scaling=calibrated.vector_scaling(),
         thresholds=Thresholds(
-            conformal=_quantiles(out_of_fold or calibration, temperature),
+            conformal=_quantiles(out_of_fold or calibration, calibrated),
             default_coverage=DEFAULT_COVERAGE,
             novelty_limit=false_rejection_limit(
                 novelty, calibration.weights if novelty_weights is None else novelty_weights
@@ -126,7 +128,7 @@ def write_card(
             protocol=(
                 "fitted on all groups but a group-disjoint calibration part"
                 if held_out_fold is None
-                else f"fitted on all folds but fold {held_out_fold}; temperature and thresholds from what the other "
+                else f"fitted on all folds but fold {held_out_fold}; calibration and thresholds from what the other "
                 "folds' models say of images they have not seen"
             ),
             images=data["images"],
@@ -161,13 +163,17 @@ def _limits(data: dict[str, Any]) -> tuple[str, ...]:
     return leaky + synthetic_notes(data["sources"]) + _LIMITS + of_kaggle
 
 
-def _quantiles(table: PredictionTable, temperature: float) -> dict[str, tuple[float, float, float, float]]:
+def _quantiles(
+    table: PredictionTable, calibrated: Calibrated
+) -> dict[str, tuple[float, float, float, float]]:
     """From out-of-fold answers where there are any: far more patients than the calibration part has."""
     if table.folds is not None and len(np.unique(table.folds)) > 1:
-        own = cross_fitted_temperatures(table.logits, table.labels, table.weights, table.folds)
-        probabilities = softmax(table.logits / own[:, None])
+        logits = cross_fitted_logits(
+            calibrated.method, table.logits, table.labels, table.weights, table.folds
+        )
     else:
-        probabilities = softmax(table.logits, temperature)
+        logits = calibrated.scaling.apply(table.logits)
+    probabilities = softmax(logits)
     draws = draw_weights(table.labels, table.groups)
     return {
         coverage: _four(class_conditional_quantiles(probabilities, table.labels, draws, float(coverage)))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tumorscope.core.errors import MissingInput
 from tumorscope.core.files import atomic_write
-from tumorscope.evaluation.calibration import fit_temperature
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
+from tumorscope.export.calibrate import calibrate
 from tumorscope.export.card import write_card
 from tumorscope.export.onnx import checked_graph, out_of_fold_novelty, with_card
 from tumorscope.training.fit import INITIAL_WEIGHTS
@@ -59,17 +59,17 @@ def _export_fold(run: RunFolder, number: int, table: PredictionTable, novelty: N
     folder, others = run.fold(number), np.flatnonzero(np.asarray(table.folds) != number)
     space, _ = load_space(folder / SPACE)
     calibration = _part(table, others)
-    temperature = fit_temperature(calibration.logits, calibration.labels, calibration.weights)
+    calibrated = calibrate(calibration)
     origin = folder / INITIAL_WEIGHTS
     card = write_card(
         run,
-        temperature=temperature,
+        calibrated=calibrated,
         calibration=calibration,
         novelty=novelty[others],
         weights=origin.read_text(encoding="utf-8").strip() if origin.is_file() else "not recorded",
         held_out_fold=number,
     )
-    content = checked_graph(run, folder, temperature, space)
+    content = checked_graph(run, folder, calibrated.scaling, space)
     atomic_write(run.fold_bundle(number), with_card(content, card))
 
 

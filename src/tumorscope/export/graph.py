@@ -1,6 +1,6 @@
 """From a trained network to an ONNX graph that gives the whole answer in one call.
 
-Owns what is inside the graph: scaling, network, temperature, heat-map, embedding and novelty. Knows nothing of
+Owns what is inside the graph: scaling, network, calibration, heat-map, embedding and novelty. Knows nothing of
 cards or files.
 """
 
@@ -12,9 +12,11 @@ import logging
 import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import nn
 
+from tumorscope.evaluation.calibration import Scaling
 from tumorscope.inference.bundle import INPUT, OUTPUTS
 from tumorscope.models.network import SliceNetwork
 from tumorscope.training.module import as_input
@@ -32,17 +34,19 @@ class AnswerGraph(nn.Module):
     ----------
     network
         Trained.
-    temperature
-        Divides the logits before softmax (Guo et al., ICML 2017).
+    calibration
+        What is done to the logits before softmax (Guo et al., ICML 2017).
     space
         Constants of the novelty.
     """
 
-    def __init__(self, network: SliceNetwork, temperature: float, space: NoveltySpace) -> None:
+    def __init__(self, network: SliceNetwork, calibration: Scaling, space: NoveltySpace) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("temperature", torch.tensor(temperature, dtype=torch.float32))
-        self.temperature: torch.Tensor
+        self.logit_scale: torch.Tensor
+        self.logit_bias: torch.Tensor
+        self.register_buffer("logit_scale", torch.from_numpy(calibration.scale.astype(np.float32)))
+        self.register_buffer("logit_bias", torch.from_numpy(calibration.bias.astype(np.float32)))
         self.mean: torch.Tensor
         self.scale: torch.Tensor
         self.basis: torch.Tensor
@@ -53,7 +57,7 @@ class AnswerGraph(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Answer ``uint8 [N, S, S]`` with the five outputs of a bundle, in the order of their names."""
         output = self.network(as_input(image))
-        probabilities = torch.softmax(output.logits / self.temperature, dim=1)
+        probabilities = torch.softmax(output.logits * self.logit_scale + self.logit_bias, dim=1)
         standard = (output.look - self.mean) / self.scale
         left = standard - (standard @ self.basis) @ self.basis.T
         novelty = left.square().sum(dim=1).sqrt()

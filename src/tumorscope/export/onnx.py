@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tumorscope.core.card import CARD_KEY, ModelCard
 from tumorscope.core.errors import MissingInput
 from tumorscope.core.files import atomic_write
-from tumorscope.evaluation.calibration import fit_temperature
+from tumorscope.evaluation.calibration import Scaling
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
+from tumorscope.export.calibrate import calibrate
 from tumorscope.export.card import write_card
 from tumorscope.export.graph import AnswerGraph, to_onnx
 from tumorscope.export.parity import check_parity
@@ -58,12 +59,12 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
         )
     space, novelty = load_space(run.final / SPACE)
     calibration = read_predictions(run.final / "calibration.csv")
-    temperature = fit_temperature(calibration.logits, calibration.labels, calibration.weights)
-    content = checked_graph(run, run.final, temperature, space)
+    calibrated = calibrate(calibration)
+    content = checked_graph(run, run.final, calibrated.scaling, space)
     novelty, weights = _held_out_novelty(run, novelty, calibration)
     card = write_card(
         run,
-        temperature=temperature,
+        calibrated=calibrated,
         calibration=calibration,
         novelty=novelty,
         novelty_weights=weights,
@@ -120,7 +121,7 @@ def _held_out_novelty(
     return novelty, calibration.weights
 
 
-def checked_graph(run: RunFolder, folder: Path, temperature: float, space: NoveltySpace) -> bytes:
+def checked_graph(run: RunFolder, folder: Path, calibration: Scaling, space: NoveltySpace) -> bytes:
     """The graph of the fit in ``folder``, without a card.
 
     Raises
@@ -128,7 +129,7 @@ def checked_graph(run: RunFolder, folder: Path, temperature: float, space: Novel
     ParityError
         If it does not answer as the network does.
     """
-    graph = AnswerGraph(load_fitted(run.config, folder), temperature, space).eval()
+    graph = AnswerGraph(load_fitted(run.config, folder), calibration, space).eval()
     content = to_onnx(graph, run.config.image_size)
     check_parity(graph, content, run.config.image_size)
     return content
