@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tumorscope.assessment.examinee import Examinee
+from tumorscope.assessment.kept_parts import KeptParts
 from tumorscope.core.errors import TumorscopeError
 from tumorscope.evaluation.report import Parts
 from tumorscope.evaluation.shortcut_test import ask_for_shortcuts
@@ -63,15 +64,22 @@ def run_passes(
         The parts with those asked for, and images that could not be read with the reason for each.
     """
     failures: Failures = ()
-    if Pass.EXPLANATION in passes:
+    boxes = [row.box for row in examinee.images]
+    kept_parts = KeptParts(folder, (*examinee.key, examinee.images.digest, boxes, limit))
+    if kept_parts.finished.explanation is not None and Pass.EXPLANATION in passes:
+        parts = parts.model_copy(update={"explanation": kept_parts.finished.explanation})
+    elif Pass.EXPLANATION in passes:
         explanation, failures = check_explanations(
             examinee.beside_shuffled(), curve_images=min(limit, 100), progress=begin("heat-maps")
         )
         parts = parts.model_copy(update={"explanation": explanation})
+        if not failures:  # else what could not be read is to be tried and told again
+            kept_parts.store(explanation)
     if Pass.SHORTCUT in passes:
-        shortcut = ask_for_shortcuts(
+        shortcut = kept_parts.finished.shortcut or ask_for_shortcuts(
             examinee.cases, examinee.answer, examinee.size, limit=limit, progress=begin("shortcuts")
         )
+        kept_parts.store(shortcut)
         parts = parts.model_copy(update={"shortcut": shortcut})
     if Pass.STRESS in passes:
         kept = LadderFile(folder / LADDERS_NAME, (*examinee.key, examinee.images.digest, limit))
