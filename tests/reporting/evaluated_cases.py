@@ -6,13 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 from audit_cases import HOSTILE, Pixels, name, picture
-from numpy.typing import NDArray
 
 from evaluation_cases import made_table
 from tumorscope.core.card import Figure
 from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.evaluation.curves import class_curves
 from tumorscope.evaluation.document import document
-from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.protocol import patient_wise
 from tumorscope.evaluation.report import (
     BinOfReliability,
@@ -49,9 +48,7 @@ _LADDERS: tuple[tuple[str, Literal["artefact", "tone", "resolution", "compressio
 )
 
 
-def made_document(
-    *, leaks: dict[str, int] | None = None, curves: bool = True, **changes: Any
-) -> dict[str, Any]:
+def made_document(*, leaks: dict[str, int] | None = None, **changes: Any) -> dict[str, Any]:
     """The document of a made table; ``leaks`` for its stamp, ``changes`` replace entries."""
     table = made_table(seed=3, groups=80)
     measured = patient_wise(table, "tumorscope evaluate --model RUN --protocol patient-wise")
@@ -65,11 +62,6 @@ def made_document(
         failures=((HOSTILE, "unreadable-image", "no JPEG file from byte 812 on <script>alert(3)</script>"),),
         further_notes=("Only the images of the part test were used; <i>others</i> were left out.",),
     )
-    if curves:
-        scores = softmax(table.logits)
-        made["curves"] = {
-            key.value: _roc(scores[:, key.position], table.labels == key.position) for key in CLASS_ORDER
-        }
     return made | changes
 
 
@@ -77,6 +69,7 @@ def full_parts() -> Parts:
     """Some of everything, good and bad."""
     return Parts(
         strata=_strata(),
+        curves=class_curves(made_table(seed=3, groups=80)),
         calibration=_calibration(),
         coverage=(_coverage(0.95), _coverage(0.99)),
         novelty=_novelty(),
@@ -108,14 +101,6 @@ def evidence(path: str) -> Pixels | None:
 
 def figure(value: float, half: float) -> Figure:
     return Figure(value=value, low=max(0.0, value - half), high=min(1.0, value + half * 0.8))
-
-
-def _roc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> dict[str, list[float]]:
-    steps = np.linspace(1, 0, 60)
-    return {
-        "false_positive_rate": [0.0, *(float((scores[~truth] >= step).mean()) for step in steps)],
-        "sensitivity": [0.0, *(float((scores[truth] >= step).mean()) for step in steps)],
-    }
 
 
 def _strata() -> tuple[Stratum, ...]:

@@ -156,8 +156,20 @@ def test_figures_never_lose_their_protocol(open_page: OpenPage, file: Path) -> N
     assert all("protocol patient-wise" in text for text in captions if "Files" not in text)
 
 
+def test_curves_say_their_areas(open_page: OpenPage, file: Path, document: dict[str, Any]) -> None:
+    page = open_page(file, width=375).page
+    plots = page.locator("#roc svg.plot")
+
+    assert plots.count() == 2
+    for place, kind in enumerate(("auroc", "ap")):
+        areas = [f"{document['figures'][f'{kind}_{key}']['value']:.3f}" for key in document["class_order"]]
+        assert re.findall(r"\b[01]\.\d{3}\b", plots.nth(place).get_attribute("aria-label") or "") == areas
+        drawn = plots.nth(place).text_content() or ""
+        assert all(area in drawn for area in areas)
+
+
 def test_says_what_was_not_measured(open_page: OpenPage, tmp_path: Path) -> None:
-    bare = made_document(curves=False) | {"leaks": None}
+    bare = made_document() | {"leaks": None}
     visit = open_page(_written(tmp_path, bare, None), width=375)
     page = visit.page
 

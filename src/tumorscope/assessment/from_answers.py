@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.evaluation.coverage import coverage_levels
+from tumorscope.evaluation.curves import class_curves
 from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.reliability import calibration_part
@@ -23,7 +24,7 @@ _MISTAKES = 60
 
 
 def parts_of_answers(table: PredictionTable, images: Manifest | None = None) -> tuple[Parts, tuple[str, ...]]:
-    """Calibration, coverage, strata and mistakes.
+    """Curves, calibration, coverage, strata and mistakes.
 
     Parameters
     ----------
@@ -46,6 +47,7 @@ def parts_of_answers(table: PredictionTable, images: Manifest | None = None) -> 
     strata = measure_strata(table, columns) if columns else None
     parts = Parts(
         strata=() if strata is None else strata.measured,
+        curves=class_curves(table),
         calibration=calibration,
         coverage=() if calibration is None else coverage_levels(table, method=calibration.method),
         mistakes=mistakes_of(table),

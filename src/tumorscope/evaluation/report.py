@@ -18,6 +18,7 @@ __all__ = [
     "CalibrationPart",
     "CoverageOfClass",
     "CoverageOfLevel",
+    "CurveOfClass",
     "ExplanationPart",
     "LadderStep",
     "Mistake",
@@ -72,6 +73,19 @@ class CalibrationPart(_Part):
         description="Cross-fitted loss in nats of none, temperature and vector; chosen by it.",
     )
     ece_by_method: dict[str, Figure] = Field(default_factory=dict)
+
+
+class CurveOfClass(_Part):
+    """ROC and precision-recall curve of one class against the others, thinned; its AUROC and AP are figures."""
+
+    key: str
+    share: float = Field(description="Of the slices that show the class: the precision of guessing.")
+    false_positive_rate: tuple[float, ...] = Field(description="1 - specificity, rising from 0 to 1.")
+    sensitivity: tuple[float, ...] = Field(description="At the same thresholds, rising from 0 to 1.")
+    recall: tuple[float, ...] = Field(description="Sensitivity again, of the precision-recall curve.")
+    precision: tuple[float, ...] = Field(
+        description="PPV at the same thresholds; each holds back to the recall before, as AP sums it."
+    )
 
 
 class CoverageOfClass(_Part):
@@ -176,6 +190,7 @@ class Parts(_Part):
     """Everything beyond the headline."""
 
     strata: tuple[Stratum, ...] = ()
+    curves: tuple[CurveOfClass, ...] = ()
     calibration: CalibrationPart | None = None
     coverage: tuple[CoverageOfLevel, ...] = ()
     novelty: NoveltyPart | None = None

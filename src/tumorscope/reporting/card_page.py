@@ -199,7 +199,7 @@ def _beyond(evaluated: Evaluated) -> Iterator[Block]:
         ("part", "verdict", "what was found"),
         tuple((check.title, words[check.verdict.value], check.sentence) for check in checks),
     )
-    rest = [key for key in missing(parts, curves=bool(evaluated.curves)) if key in {"roc", "mistakes"}]
+    rest = [key for key in missing(parts) if key in {"roc", "mistakes"}]
     for key in rest:
         yield Paragraph(not_measured(key))
 

@@ -18,7 +18,7 @@ from tumorscope.dataset.leaks import describe_leaks
 from tumorscope.evaluation.document import SCHEMA
 from tumorscope.evaluation.report import Parts
 
-__all__ = ["Curve", "Evaluated", "Failed", "Interval", "read_document"]
+__all__ = ["Evaluated", "Failed", "Interval", "read_document"]
 
 
 class _Read(BaseModel):
@@ -32,13 +32,6 @@ class Interval(_Read):
     method: str
     resamples: int
     seed: int
-
-
-class Curve(_Read):
-    """A ROC curve of one class against the others, ``[K]`` points each in 0..1, both rising."""
-
-    false_positive_rate: tuple[float, ...]
-    sensitivity: tuple[float, ...]
 
 
 class FailureReason(_Read):
@@ -76,7 +69,6 @@ class Evaluated(_Read):
     failures: tuple[Failed, ...] = ()
     command: str
     notice: str
-    curves: dict[Diagnosis, Curve] | None = None
     parts: Parts | None = None
 
     @property

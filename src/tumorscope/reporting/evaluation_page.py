@@ -31,11 +31,11 @@ from tumorscope.reporting.evaluation_cards import (
     scale_of,
     share,
 )
-from tumorscope.reporting.evaluation_plots import curves
 from tumorscope.reporting.evaluation_sections import (
     before_after,
     calibration_methods,
     coverage_view,
+    curve_plots,
     explanation_rows,
     mistake_view,
     novelty_rows,
@@ -70,8 +70,7 @@ def evaluation_page(
     Parameters
     ----------
     document
-        As :func:`tumorscope.evaluation.document.document` makes it. It may hold ``curves``: for each class
-        ``false_positive_rate`` and ``sensitivity``, lists of equal length in 0..1.
+        As :func:`tumorscope.evaluation.document.document` makes it.
     parts
         Everything beyond the headline; for ``None`` those that the document holds under ``parts``, if any.
     picture
@@ -112,7 +111,7 @@ def evaluation_page(
             for check in sorted(checks, key=lambda check: _RANK.index(check.verdict))
         ],
         said={check.key: check for check in checks},
-        missing=tuple(missing(measured, curves=bool(evaluated.curves))),
+        missing=tuple(missing(measured)),
         unmeasured=NOT_MEASURED,
         headline=None if accuracy is None else share(accuracy),
         classes=_mix(evaluated),
@@ -122,7 +121,7 @@ def evaluation_page(
         sensitivities=_sensitivities(evaluated),
         confusion=_confusion(evaluated),
         wrong=_slices(_wrong(evaluated)) if evaluated.confusion else "",
-        roc=_roc(evaluated),
+        curves=curve_plots(measured.curves, evaluated.of_class),
         calibration=measured.calibration,
         reliability=reliability_plot(measured.calibration),
         ece=before_after(measured.calibration),
@@ -226,20 +225,3 @@ def _wrong(evaluated: Evaluated) -> float:
     """Slices beside the diagonal."""
     right = sum(row[place] for place, row in enumerate(evaluated.confusion))
     return sum(map(sum, evaluated.confusion)) - right
-
-
-def _roc(evaluated: Evaluated) -> str:
-    if not evaluated.curves:
-        return ""
-    named = {}
-    areas = []
-    for label, curve in evaluated.curves.items():
-        area = evaluated.of_class("auroc", label)
-        title = label.label if area is None else f"{label.label}, {area.value:.3f}"
-        named[title] = (curve.false_positive_rate, curve.sensitivity)
-        areas.append(title)
-    return curves(
-        named,
-        name="roc",
-        description=f"ROC curves of each class against the others; area under it: {'; '.join(areas)}.",
-    )

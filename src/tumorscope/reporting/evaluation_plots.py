@@ -1,6 +1,6 @@
-"""The plots of an evaluation: reliability, ROC curves and stress ladders.
+"""The plots of an evaluation: reliability, ROC and precision-recall curves, and stress ladders.
 
-Owns how these three are drawn, in the style and colours of :mod:`tumorscope.reporting.plots`. Knows nothing of where
+Owns how these are drawn, in the style and colours of :mod:`tumorscope.reporting.plots`. Knows nothing of where
 the numbers come from. What is a dot with an interval on a row is drawn by the templates, where its text can wrap.
 """
 
@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from tumorscope.reporting.plots import INK, LINE, SERIES, SHADES, SOFT, inline_svg, new_figure
 
-__all__ = ["Point", "curves", "ladder", "reliability"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Point", "ladder", "precision_recall", "reliability", "roc"]
 
 _PERCENT = ([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
 _DASHED = (0, (4, 3))
@@ -61,9 +65,12 @@ def reliability(points: Sequence[Point], *, name: str, description: str) -> str:
     return inline_svg(figure, name=name, description=description)
 
 
-def curves(
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, name: str, description: str
-) -> str:
+Lines = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+_Drawstyle = Literal["default", "steps-pre"]
+_Corner = Literal["lower left", "lower right"]
+
+
+def roc(lines: Lines, *, name: str, description: str) -> str:
     """Draw ROC curves, one a class, told apart by colour and by dashes.
 
     Parameters
@@ -75,17 +82,30 @@ def curves(
     """
     figure, axes = new_figure(360, 360)
     axes.plot([0, 1], [0, 1], color=SOFT, linestyle=_DASHED, linewidth=1.2)
+    _draw_classes(axes, lines, drawstyle="default", legend="lower right")
+    axes.set_xlabel("false alarms (1 - specificity)")
+    axes.set_ylabel("sensitivity")
+    return inline_svg(figure, name=name, description=description)
+
+
+def precision_recall(lines: Lines, *, name: str, description: str) -> str:
+    """Draw precision-recall curves like :func:`roc`, as steps: recalls and the precision that holds up to each."""
+    figure, axes = new_figure(360, 360)
+    _draw_classes(axes, lines, drawstyle="steps-pre", legend="lower left")
+    axes.set_xlabel("sensitivity (recall)")
+    axes.set_ylabel("PPV (precision)")
+    return inline_svg(figure, name=name, description=description)
+
+
+def _draw_classes(axes: Axes, lines: Lines, *, drawstyle: _Drawstyle, legend: _Corner) -> None:
     for colour, style, (title, (x, y)) in zip(SERIES, _STYLES, lines.items(), strict=False):
-        axes.plot(x, y, color=colour, linestyle=style, linewidth=2.2, label=title)
+        axes.plot(x, y, color=colour, linestyle=style, linewidth=2.2, label=title, drawstyle=drawstyle)
     axes.set_xticks(*_PERCENT)
     axes.set_yticks(*_PERCENT)
     axes.set_xlim(-0.015, 1.015)
     axes.set_ylim(-0.015, 1.015)
     axes.grid(color=LINE)
-    axes.set_xlabel("false alarms (1 - specificity)")
-    axes.set_ylabel("sensitivity")
-    axes.legend(loc="lower right", frameon=False, labelcolor=INK, handlelength=2.6)
-    return inline_svg(figure, name=name, description=description)
+    axes.legend(loc=legend, frameon=False, labelcolor=INK, handlelength=2.6)
 
 
 def ladder(points: Sequence[Point], *, ticks: Sequence[str], name: str, description: str) -> str:

@@ -6,12 +6,15 @@ words. Knows neither the headline nor how anything looks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tumorscope.core.card import Figure
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.evaluation.report import (
     CalibrationPart,
     CoverageOfLevel,
+    CurveOfClass,
     ExplanationPart,
     Mistake,
     NoveltyPart,
@@ -37,7 +40,7 @@ from tumorscope.reporting.evaluation_cards import (
     scale_of,
     share,
 )
-from tumorscope.reporting.evaluation_plots import Point, ladder, reliability
+from tumorscope.reporting.evaluation_plots import Point, ladder, precision_recall, reliability, roc
 from tumorscope.reporting.gallery import Picture, Shown, Thumbnails, first_of
 from tumorscope.reporting.page import percent
 
@@ -45,6 +48,7 @@ __all__ = [
     "before_after",
     "calibration_methods",
     "coverage_view",
+    "curve_plots",
     "explanation_rows",
     "mistake_view",
     "novelty_rows",
@@ -81,6 +85,43 @@ def reliability_plot(part: CalibrationPart | None) -> str:
     points = [Point(found.confidence, found.accuracy, found.low, found.high) for found in part.bins]
     said = "; ".join(f"{point.x:.0%} sure, {point.y:.0%} right" for point in points)
     return reliability(points, name="reliability", description=f"Reliability diagram: {said}.")
+
+
+def curve_plots(
+    curves: tuple[CurveOfClass, ...], figure_of: Callable[[str, Diagnosis], Figure | None]
+) -> tuple[str, str] | None:
+    """The ROC and the precision-recall curves, with the area under each as ``figure_of("auroc" or "ap", class)``."""
+    if not curves:
+        return None
+    named = {
+        kind: [_with_area(curve, figure_of(kind, Diagnosis(curve.key))) for curve in curves]
+        for kind in ("auroc", "ap")
+    }
+    guessing = "; ".join(f"{Diagnosis(curve.key).label} {curve.share:.0%}" for curve in curves)
+    return (
+        roc(
+            {
+                title: (curve.false_positive_rate, curve.sensitivity)
+                for title, curve in zip(named["auroc"], curves, strict=True)
+            },
+            name="roc",
+            description=f"ROC curves of each class against the others; area under it: {'; '.join(named['auroc'])}.",
+        ),
+        precision_recall(
+            {
+                title: (curve.recall, curve.precision)
+                for title, curve in zip(named["ap"], curves, strict=True)
+            },
+            name="precision-recall",
+            description="Precision-recall curves of each class against the others; average precision: "
+            f"{'; '.join(named['ap'])}. Guessing gets: {guessing}.",
+        ),
+    )
+
+
+def _with_area(curve: CurveOfClass, area: Figure | None) -> str:
+    label = Diagnosis(curve.key).label
+    return label if area is None else f"{label}, {area.value:.3f}"
 
 
 def before_after(part: CalibrationPart | None) -> list[tuple[str, Number, Number]]:

@@ -62,7 +62,7 @@ LINES = (
 """What is measured, and where its verdict turns."""
 
 NOT_MEASURED = {
-    "roc": "ROC curves",
+    "roc": "ROC and precision-recall curves",
     "reliability": "how well the probabilities are calibrated",
     "coverage": "whether prediction sets keep their promise",
     "strata": "figures by source, plane, contrast, tumour size or image size",
@@ -334,10 +334,10 @@ def _named(key: str) -> str:
     return Diagnosis(key).label if key in set(Diagnosis) else key
 
 
-def missing(parts: Parts, *, curves: bool) -> Iterator[str]:
+def missing(parts: Parts) -> Iterator[str]:
     """The anchors of the parts that were not measured."""
     measured = {
-        "roc": curves,
+        "roc": bool(parts.curves),
         "reliability": parts.calibration is not None,
         "coverage": bool(parts.coverage),
         "strata": bool(parts.strata),
