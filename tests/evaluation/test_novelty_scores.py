@@ -18,6 +18,7 @@ from tumorscope.evaluation.novelty_scores import (
     mahalanobis,
     measure_novelty,
     nearest_neighbour,
+    react,
     residual,
 )
 
@@ -55,6 +56,20 @@ def test_residual() -> None:
     np.testing.assert_allclose(residual(learnt, asked), expected, rtol=1e-6)
 
 
+def test_react_is_the_energy_of_what_a_head_makes_of_clipped_features() -> None:
+    features, learnt, weights = (
+        RNG.gamma(1, 2, (30, 20)),
+        RNG.gamma(1, 1, (200, 20)),
+        RNG.normal(size=(4, 20)),
+    )
+    besides = RNG.normal(size=(30, 4))  # bias, and features that are not clipped
+    threshold = np.quantile(learnt.ravel(), 0.9)
+    expected = -logsumexp(np.minimum(features, threshold) @ weights.T + besides, axis=1)
+    found = react(features @ weights.T + besides, features, learnt, weights)
+    np.testing.assert_allclose(found, expected)
+    assert np.abs(found - energy(features @ weights.T + besides)).max() > 0.1  # something was clipped
+
+
 def test_auroc_is_that_of_scikit_learn_and_lies_in_its_interval() -> None:
     brain, foreign = np.round(RNG.normal(size=200), 1), np.round(RNG.normal(size=50) + 1, 1)
     weights = RNG.choice([1.0, 0.5], 200)
@@ -64,6 +79,21 @@ def test_auroc_is_that_of_scikit_learn_and_lies_in_its_interval() -> None:
     assert figure.value == pytest.approx(expected)
     assert 0.02 < figure.high - figure.low < 0.3
     assert figure.low < figure.value < figure.high
+
+
+def test_only_scores_of_the_same_model_are_compared() -> None:
+    """The second model scores everything higher by 100; asked about one image less, it still tells them apart."""
+    brain, answered = np.r_[RNG.normal(size=40), RNG.normal(size=60) + 100], np.repeat([0, 1], [40, 60])
+    foreign = np.stack([RNG.normal(size=9) + 1, RNG.normal(size=9) + 101])
+    foreign[1, 3] = np.nan
+    each = np.array([f"g{k}" for k in range(100)])
+    found = auroc(brain, foreign, each, np.ones(100), answered=answered)
+    asked = [foreign[0], np.delete(foreign[1], 3)]
+    wins = [(brain[answered == k][:, None] < values).sum() for k, values in enumerate(asked)]
+    assert found.value == pytest.approx(sum(wins) / (40 * 9 + 60 * 8))
+    assert found.low < found.value < found.high
+    with pytest.raises(InvalidManifest, match="one of them is missing"):
+        auroc(brain[:40], np.stack([np.full(9, np.nan), foreign[1]]), each[:40], np.ones(40))
 
 
 def test_few_groups_make_a_wide_interval() -> None:
@@ -86,6 +116,25 @@ def test_the_report() -> None:
     assert part.images == {"brain": 100, "knee": 2, "text": 1}
     assert part.auroc["look-residual"]["text"].value == 1
     assert part.auroc["energy"]["text"].value == pytest.approx(0.005)
+
+
+def test_false_rejection_has_an_interval_over_groups_beside_its_promise() -> None:
+    brain = np.repeat([0.5, 2.0], [90, 10])
+    scores = {"look-residual": Scores(brain, {"knee": np.array([[0.5, 2.0], [2.0, np.nan]])})}
+    answered = np.arange(100) % 2
+    few = measure_novelty(
+        scores,
+        (np.arange(100) // 10).astype(str),
+        np.ones(100),
+        answered=answered,
+        promised=0.02,
+        resamples=50,
+    )
+    assert few.promised_false_rejection == 0.02
+    assert few.false_rejection is not None
+    assert (few.false_rejection.value, few.false_rejection.low) == (pytest.approx(0.1), 0)
+    assert few.rejected["knee"] == pytest.approx(2 / 3)  # of the three answers that were given
+    assert few.images["knee"] == 2
 
 
 def test_nothing_foreign_is_said_so() -> None:

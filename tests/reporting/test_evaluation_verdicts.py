@@ -45,6 +45,31 @@ def test_a_shortcut_is_one_with_the_brain_and_one_with_the_tumour_taken_away(
 
 
 @pytest.mark.parametrize(
+    ("auroc", "low", "verdict"),
+    [
+        (0.995, 0.015, Verdict.GOOD),
+        (0.995, 0.025, Verdict.NOTICE),  # clearly more than the 2 % promised
+        (0.995, 0.045, Verdict.PROBLEM),
+        (0.95, 0.015, Verdict.NOTICE),
+        (0.89, 0.015, Verdict.PROBLEM),
+        (0.995, None, Verdict.GOOD),  # a document without the interval
+    ],
+)
+def test_novelty_is_judged_by_its_hardest_kind_and_by_what_was_promised(
+    auroc: float, low: float | None, verdict: Verdict
+) -> None:
+    parts = full_parts()
+    assert parts.novelty is not None
+    changed = {
+        "auroc": {parts.novelty.score: {"text": _figure(1.0), "knee": _figure(auroc)}},
+        "false_rejection": None if low is None else Figure(value=low + 0.01, low=low, high=low + 0.02),
+        "promised_false_rejection": 0.02,
+    }
+    novelty = parts.novelty.model_copy(update=changed)
+    assert _verdict(parts.model_copy(update={"novelty": novelty}), "novelty") is verdict
+
+
+@pytest.mark.parametrize(
     ("pointing", "verdict"), [(0.80, Verdict.GOOD), (0.60, Verdict.NOTICE), (0.26, Verdict.PROBLEM)]
 )
 def test_heat_maps_are_judged_by_what_their_grid_allows(pointing: float, verdict: Verdict) -> None:

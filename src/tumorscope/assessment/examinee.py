@@ -42,6 +42,10 @@ class Examinee:
         Each model with the images held out from it.
     bundles
         The file of each of these models; ``None`` for the bundle that ships.
+    models
+        Each of these models.
+    folds
+        The fold that each of these models has not seen; ``None`` for one that has seen none of the images.
     key
         What identifies the models, for results that are kept.
     """
@@ -52,6 +56,8 @@ class Examinee:
     size: int
     held_out: Sequence[HeldOut]
     bundles: Sequence[Path | None]
+    models: Sequence[Classifier]
+    folds: Sequence[int | None]
     key: tuple[str, ...]
 
     def beside_shuffled(self) -> list[HeldOut]:
@@ -92,7 +98,17 @@ def examinee_of_run(run: Path, images: Manifest) -> Examinee:
         for number, model in models.models.items()
     ]
     bundles = [run / "folds" / str(number) / "bundle.onnx" for number in models.models]
-    return Examinee(images, cases_of(images), answer, models.input_size, held_out, bundles, _key(models))
+    return Examinee(
+        images=images,
+        cases=cases_of(images),
+        answer=answer,
+        size=models.input_size,
+        held_out=held_out,
+        bundles=bundles,
+        models=tuple(models.models.values()),
+        folds=tuple(models.models),
+        key=_key(models),
+    )
 
 
 def examinee_of_bundle(classifier: Classifier, images: Manifest, path: Path | None = None) -> Examinee:
@@ -105,7 +121,7 @@ def examinee_of_bundle(classifier: Classifier, images: Manifest, path: Path | No
     held_out = [HeldOut(images, size, classifier.session.run)]
     cases = replace(cases_of(images), folds=None)
     key = (classifier.facts.label, classifier.card.created)
-    return Examinee(images, cases, answer, size, held_out, [path], key)
+    return Examinee(images, cases, answer, size, held_out, [path], [classifier], [None], key)
 
 
 def _key(models: FoldModels) -> tuple[str, ...]:

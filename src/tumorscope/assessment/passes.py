@@ -1,4 +1,4 @@
-"""The slow parts of an evaluation: those that ask the model again, about images that were changed.
+"""The slow parts of an evaluation: those that ask the model again, about images that were changed, or others.
 
 Owns which passes there are and how an interrupted one goes on.
 """
@@ -10,8 +10,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from tumorscope.assessment.examinee import Examinee
+from tumorscope.assessment.foreign_images import MADE, Foreign, foreign_of_folder, made_foreign
 from tumorscope.assessment.kept_parts import KeptParts
-from tumorscope.core.errors import TumorscopeError
+from tumorscope.assessment.novelty_pass import ask_for_novelty
 from tumorscope.evaluation.report import Parts
 from tumorscope.evaluation.shortcut_test import ask_for_shortcuts
 from tumorscope.evaluation.stress import LadderFile, stress
@@ -20,8 +21,8 @@ from tumorscope.explanation.checked import check_explanations
 __all__ = ["Pass", "run_passes"]
 
 LADDERS_NAME = "stress-ladders.json"
+ANSWERS_NAME = "novelty-answers.json"
 Begin = Callable[[str], Callable[[int, int], None]]
-Failures = tuple[tuple[str, TumorscopeError], ...]
 
 
 class Pass(StrEnum):
@@ -30,6 +31,7 @@ class Pass(StrEnum):
     STRESS = "stress"
     SHORTCUT = "shortcut"
     EXPLANATION = "explanation"
+    NOVELTY = "novelty"
 
 
 def run_passes(
@@ -40,7 +42,8 @@ def run_passes(
     folder: Path,
     limit: int,
     begin: Begin,
-) -> tuple[Parts, Failures]:
+    foreign: Path | None = None,
+) -> tuple[Parts, tuple[str, ...]]:
     """Add slow parts to an evaluation.
 
     Parameters
@@ -52,18 +55,24 @@ def run_passes(
     passes
         Which parts to add.
     folder
-        Where finished stress ladders are kept, so that the same call after an interruption goes on.
+        Where finished stress ladders and answers about novelty are kept, so that the same call after an interruption
+        goes on.
     limit
-        Images that stress and shortcut test use at most, and the curves of the explanation.
+        Images that stress, shortcut test and novelty use at most, and the curves of the explanation.
     begin
         Called with the title of each pass; returns what is called with (done, total).
+    foreign
+        Folder of images that are no brain MRI, for the novelty beside those that are made.
 
     Returns
     -------
     tuple
-        The parts with those asked for, and images that could not be read with the reason for each.
+        The parts with those asked for, and what a reader must know beside them.
     """
-    failures: Failures = ()
+    notes: list[str] = []
+    if Pass.NOVELTY in passes:
+        # First: a folder that cannot be used is said before the long work.
+        parts = _with_novelty(parts, examinee, foreign, notes, folder=folder, limit=limit, begin=begin)
     boxes = [row.box for row in examinee.images]
     kept_parts = KeptParts(folder, (*examinee.key, examinee.images.digest, boxes, limit))
     if kept_parts.finished.explanation is not None and Pass.EXPLANATION in passes:
@@ -72,6 +81,7 @@ def run_passes(
         explanation, failures = check_explanations(
             examinee.beside_shuffled(), curve_images=min(limit, 100), progress=begin("heat-maps")
         )
+        notes += [f"A heat-map pass could not read {path}: {error}" for path, error in failures]
         parts = parts.model_copy(update={"explanation": explanation})
         if not failures:  # else what could not be read is to be tried and told again
             kept_parts.store(explanation)
@@ -93,4 +103,32 @@ def run_passes(
             progress=begin("stress"),
         )
         parts = parts.model_copy(update={"stress": ladders})
-    return parts, failures
+    return parts, tuple(notes)
+
+
+def _with_novelty(
+    parts: Parts,
+    examinee: Examinee,
+    folder_of_foreign: Path | None,
+    notes: list[str],
+    *,
+    folder: Path,
+    limit: int,
+    begin: Begin,
+) -> Parts:
+    given: dict[str, Foreign] = {}
+    if folder_of_foreign is not None:
+        brain = frozenset(row.sha256 for row in examinee.images)
+        given, failures = foreign_of_folder(folder_of_foreign, examinee.size, limit=limit, brain=brain)
+        notes += [f"A foreign image could not be read, {path}: {error}" for path, error in failures]
+    made = made_foreign(examinee.cases, examinee.size, count=min(MADE, limit))
+    novelty, unread = ask_for_novelty(
+        examinee, {**given, **made}, limit=limit, kept=folder / ANSWERS_NAME, progress=begin("novelty")
+    )
+    notes += [f"The novelty pass could not read {path}: {reason}" for path, reason in unread.items()]
+    if len(examinee.models) == 1:
+        notes.append(
+            "Novelty scores that need training images (Mahalanobis, nearest neighbour, residual of the embedding, "
+            "ReAct) are left out: they are at hand only where the fold models of a run are measured."
+        )
+    return parts.model_copy(update={"novelty": novelty})

@@ -45,7 +45,13 @@ class Report:
 
 
 def full_report(
-    measurement: Measurement, passes: Collection[Pass], *, folder: Path, limit: int, begin: Begin
+    measurement: Measurement,
+    passes: Collection[Pass],
+    *,
+    folder: Path,
+    limit: int,
+    begin: Begin,
+    foreign: Path | None = None,
 ) -> Report:
     """Measure every part and write the pages.
 
@@ -56,11 +62,13 @@ def full_report(
     passes
         Slow parts to add; they need images.
     folder
-        Of the report; finished stress ladders are kept there.
+        Of the report; finished stress ladders and answers about novelty are kept there.
     limit
         Images that a pass uses at most.
     begin
         Called with the title of each pass.
+    foreign
+        Folder of images that are no brain MRI, for the novelty.
 
     Raises
     ------
@@ -75,9 +83,10 @@ def full_report(
     if examinee is None:
         document = measurement.document(parts, (*notes, *why_not))
         return _report(measurement, document, evaluation_page(document, parts, lambda _path: None), parts)
-    parts, failures = run_passes(parts, examinee, passes, folder=folder, limit=limit, begin=begin)
-    unread = tuple(f"A heat-map pass could not read {path}: {error}" for path, error in failures)
-    document = measurement.document(parts, (*notes, *unread))
+    parts, further = run_passes(
+        parts, examinee, passes, folder=folder, limit=limit, begin=begin, foreign=foreign
+    )
+    document = measurement.document(parts, (*notes, *further))
     pictures = MistakePictures(examinee)
     page = evaluation_page(document, parts, pictures.picture, evidence=pictures.evidence)
     return _report(measurement, document, page, parts)

@@ -58,6 +58,7 @@ class PassName(StrEnum):
     STRESS = "stress"
     SHORTCUT = "shortcut"
     EXPLANATION = "explanation"
+    NOVELTY = "novelty"
 
 
 def evaluate(
@@ -105,7 +106,17 @@ def evaluate(
     passes: Annotated[
         list[PassName] | None,
         typer.Option(
-            "--pass", help="Ask the model again about changed images, with --report; may be repeated."
+            "--pass",
+            help="Ask the model again about changed images, or about foreign ones (novelty), with --report; may be "
+            "repeated.",
+        ),
+    ] = None,
+    foreign: Annotated[
+        Path | None,
+        typer.Option(
+            "--foreign",
+            help="For --pass novelty: a folder of images that are no brain MRI, in a folder for each kind, beside "
+            "those that are made.",
         ),
     ] = None,
     map_label: MapLabel = None,
@@ -136,9 +147,11 @@ def evaluate(
     from tumorscope.evaluation.kept_answers import kept_beside
 
     names = ClassNames.parse(map_label or [])
-    command = _command(protocol, model, data, allow_leaks=allow_leaks, passes=passes or [], limit=limit)
+    command = _command(
+        protocol, model, data, allow_leaks=allow_leaks, passes=passes or [], foreign=foreign, limit=limit
+    )
     command += "".join(f" --map-label {shlex.quote(pair)}" for pair in map_label or [])
-    _check_report(report, out, passes, data)
+    _check_report(report, out, passes, data, foreign)
     is_table = _is_table(model, passes)
     target = _target(report or out, model if protocol.measures_a_run and not is_table else None)
     kept = None if target is None else kept_beside(target)
@@ -166,7 +179,9 @@ def evaluate(
     if report is not None:
         from tumorscope.cli.evaluation_report import write_report
 
-        result = write_report(measurement, report, passes=passes or [], limit=limit, progress=progress)
+        result = write_report(
+            measurement, report, passes=passes or [], limit=limit, progress=progress, foreign=foreign
+        )
     else:
         result = measurement.document()
     text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
@@ -188,15 +203,25 @@ def evaluate(
 
 
 def _check_report(
-    report: Path | None, out: Path | None, passes: list[PassName] | None, data: Path | None
+    report: Path | None,
+    out: Path | None,
+    passes: list[PassName] | None,
+    data: Path | None,
+    foreign: Path | None,
 ) -> None:
-    from tumorscope.core.errors import InvalidConfiguration
+    from tumorscope.core.errors import InvalidConfiguration, MissingInput
 
     if report is not None and out is not None:
         raise InvalidConfiguration("--report DIR holds evaluation.json already; leave --out away")
     if passes and (report is None or data is None):
         raise InvalidConfiguration(
             "--pass asks the model about images and writes a report: give --data and --report"
+        )
+    if foreign is not None and PassName.NOVELTY not in (passes or []):
+        raise InvalidConfiguration("--foreign gives images for the novelty; ask for it with --pass novelty")
+    if foreign is not None and not foreign.is_dir():
+        raise MissingInput(
+            f"{foreign}: no such folder; --foreign takes a folder of images that are no brain MRI"
         )
 
 
@@ -207,6 +232,7 @@ def _command(
     *,
     allow_leaks: bool,
     passes: list[PassName],
+    foreign: Path | None,
     limit: int,
 ) -> str:
     words = ["tumorscope", "evaluate"]
@@ -219,6 +245,8 @@ def _command(
         words.append("--allow-leaks")
     for name in passes:
         words += ["--pass", name.value]
+    if foreign is not None:
+        words += ["--foreign", foreign.as_posix()]
     if passes:
         words += ["--limit", str(limit)]
     return shlex.join(words)

@@ -15,7 +15,13 @@ __all__ = ["write_report"]
 
 
 def write_report(
-    measurement: Measurement, folder: Path, *, passes: Sequence[str], limit: int, progress: bool
+    measurement: Measurement,
+    folder: Path,
+    *,
+    passes: Sequence[str],
+    limit: int,
+    progress: bool,
+    foreign: Path | None = None,
 ) -> dict[str, Any]:
     """Write the pages and return what ``evaluation.json`` is to hold."""
     from tumorscope.assessment.passes import Pass
@@ -26,7 +32,12 @@ def write_report(
     check_writable(folder / REPORT_NAME)
     with steps(show=progress) as begin:
         report = full_report(
-            measurement, [Pass(name) for name in passes], folder=folder, limit=limit, begin=begin
+            measurement,
+            [Pass(name) for name in passes],
+            folder=folder,
+            limit=limit,
+            begin=begin,
+            foreign=foreign,
         )
     for name, content in report.files.items():
         atomic_write(folder / name, content)

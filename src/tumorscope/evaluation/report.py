@@ -114,6 +114,15 @@ class NoveltyPart(_Part):
         description="Share beyond the limit, by kind; 'brain' is false rejection."
     )
     images: dict[str, int]
+    false_rejection: Figure | None = Field(
+        default=None, description="Brain slices beyond the limit, with interval; null in older documents."
+    )
+    promised_false_rejection: float | None = Field(
+        default=None, description="What the limit was chosen for, by the card of the model."
+    )
+    made: tuple[str, ...] = Field(
+        default=(), description="Kinds drawn by a program or made out of brain slices; the others are files."
+    )
 
 
 class LadderStep(_Part):

@@ -209,12 +209,14 @@ class LadderView:
 
 @dataclass(frozen=True, slots=True)
 class NoveltyRow:
-    """One kind of image: AUROC by score, and the share that is rejected."""
+    """One kind of image: AUROC by score, and the share that is rejected; ``kept`` is the AUROC of the score in use."""
 
     kind: str
     images: int | None
     rejected: float | None
     numbers: tuple[Number | None, ...]
+    kept: Number | None
+    is_made: bool
 
 
 @dataclass(frozen=True, slots=True)

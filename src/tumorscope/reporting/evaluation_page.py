@@ -38,14 +38,23 @@ from tumorscope.reporting.evaluation_sections import (
     curve_plots,
     explanation_rows,
     mistake_view,
+    novelty_means,
     novelty_rows,
+    novelty_scale,
     pointing_rows,
     reliability_plot,
     shortcut_rows,
     strata_tables,
     stress_ladders,
 )
-from tumorscope.reporting.evaluation_verdicts import ANCHORS, LINES, NOT_MEASURED, missing, verdicts
+from tumorscope.reporting.evaluation_verdicts import (
+    ANCHORS,
+    AUROC_GOOD,
+    LINES,
+    NOT_MEASURED,
+    missing,
+    verdicts,
+)
 from tumorscope.reporting.figure_words import CLASS_FIGURES, FIGURE_NAMES, is_rate, split_name
 from tumorscope.reporting.gallery import Picture, first_of
 from tumorscope.reporting.page import percent, render
@@ -101,6 +110,7 @@ def evaluation_page(
     checks = verdicts(evaluated, measured)
     counts = Counter(check.verdict for check in checks)
     accuracy = evaluated.accuracy()
+    rows_of_novelty = novelty_rows(measured.novelty)
     return render(
         "evaluation.html",
         version=version,
@@ -131,7 +141,10 @@ def evaluation_page(
         stress=stress_ladders(measured.stress),
         shortcut=shortcut_rows(measured.shortcut),
         novelty=measured.novelty,
-        novelty_rows=novelty_rows(measured.novelty),
+        novelty_rows=rows_of_novelty,
+        novelty_means=novelty_means(measured.novelty),
+        novelty_scale=novelty_scale(rows_of_novelty),
+        novelty_mark=Mark("promise", AUROC_GOOD, f"target, {AUROC_GOOD}"),
         pointing=pointing_rows(measured.explanation),
         pointing_scale=Scale(0.0, 1.0),
         grid=None if measured.explanation is None else measured.explanation.grid,

@@ -51,7 +51,9 @@ __all__ = [
     "curve_plots",
     "explanation_rows",
     "mistake_view",
+    "novelty_means",
     "novelty_rows",
+    "novelty_scale",
     "pointing_rows",
     "reliability_plot",
     "shortcut_rows",
@@ -279,8 +281,31 @@ def novelty_rows(part: NoveltyPart | None) -> list[NoveltyRow]:
     for kind in kinds:
         found = (by_kind.get(kind) for by_kind in part.auroc.values())
         numbers = tuple(None if figure is None else decimal(figure) for figure in found)
-        rows.append(NoveltyRow(kind, part.images.get(kind), part.rejected.get(kind), numbers))
+        kept = part.auroc.get(part.score, {}).get(kind)
+        rows.append(
+            NoveltyRow(
+                kind,
+                part.images.get(kind),
+                part.rejected.get(kind),
+                numbers,
+                None if kept is None else decimal(kept),
+                kind in part.made,
+            )
+        )
     return rows
+
+
+def novelty_means(part: NoveltyPart | None) -> list[float | None]:
+    """Mean AUROC over the kinds by score, each kind counted alike."""
+    if part is None:
+        return []
+    found = [[figure.value for figure in by_kind.values()] for by_kind in part.auroc.values()]
+    return [sum(values) / len(values) if values else None for values in found]
+
+
+def novelty_scale(rows: list[NoveltyRow]) -> Scale:
+    """A scale on which the interval of every kind can be seen."""
+    return Scale.around(row.kept.low for row in rows if row.kept is not None)
 
 
 def pointing_rows(part: ExplanationPart | None) -> list[PointingRow]:

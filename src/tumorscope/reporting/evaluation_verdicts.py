@@ -17,7 +17,7 @@ from tumorscope.evaluation.report import CoverageOfLevel, ExplanationPart, Parts
 from tumorscope.reporting.evaluated import Evaluated
 from tumorscope.reporting.page import count, percent, spoken
 
-__all__ = ["ANCHORS", "LINES", "NOT_MEASURED", "missing", "not_measured", "verdicts"]
+__all__ = ["ANCHORS", "AUROC_GOOD", "LINES", "NOT_MEASURED", "missing", "not_measured", "verdicts"]
 
 ECE_GOOD, ECE_BAD = 0.03, 0.10
 SIZE_GOOD = 1.35
@@ -49,8 +49,9 @@ LINES = (
     ),
     (
         "Novelty",
-        f"good where every kind of foreign image is told apart with an AUROC of {AUROC_GOOD}, "
-        f"a problem below {AUROC_BAD:.2f}.",
+        f"good where every kind of foreign image is told apart with an AUROC of {AUROC_GOOD} and the interval of false "
+        f"rejection reaches down to the promise, a problem where an AUROC is below {AUROC_BAD:.2f} or clearly more "
+        "than twice as many brain slices are rejected as promised.",
     ),
     (
         "Explanation",
@@ -304,9 +305,20 @@ def _novelty(parts: Parts) -> Check:
     verdict = (
         Verdict.GOOD if value >= AUROC_GOOD else Verdict.PROBLEM if value < AUROC_BAD else Verdict.NOTICE
     )
-    false = part.rejected.get("brain")
-    wrongly = "" if false is None else f" {percent(false)} of brain slices are rejected by mistake."
-    return _check("novelty", verdict, f"Hardest to tell from a brain: {hardest}, AUROC {value:.3f}.{wrongly}")
+    said = f"Hardest to tell from a brain: {hardest}, AUROC {value:.3f}."
+    false, promised = part.false_rejection, part.promised_false_rejection
+    if false is None or promised is None:
+        share = part.rejected.get("brain")
+        wrongly = "" if share is None else f" {percent(share)} of brain slices are rejected by mistake."
+        return _check("novelty", verdict, f"{said}{wrongly}")
+    said += (
+        f" By mistake {_with_interval(false)} of brain slices are rejected; {percent(promised)} are promised."
+    )
+    if false.low > 2 * promised:
+        verdict = Verdict.PROBLEM
+    elif false.low > promised and verdict is Verdict.GOOD:
+        verdict = Verdict.NOTICE
+    return _check("novelty", verdict, said)
 
 
 def _explanation(part: ExplanationPart | None) -> Check:
