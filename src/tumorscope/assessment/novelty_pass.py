@@ -298,10 +298,12 @@ def _part(
         )
         for score in ordered
     }
+    # One copy of each slice was drawn for each class: a slice under two labels has two.
+    _, slice_of, copies = np.unique(examinee.cases.slice_ids[rows], return_inverse=True, return_counts=True)
     part = measure_novelty(
         scores,
         examinee.cases.groups[rows],
-        np.ones(len(rows)),  # one copy of each slice was drawn
+        1.0 / copies[slice_of],
         answered=answered,
         kept=name,
         promised=examinee.models[0].card.thresholds.novelty_false_rejection,
