@@ -14,7 +14,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from evaluation_cases import made_table
 from tiny_run import SIZE, TinyRun
 from tumorscope import __version__
 from tumorscope.core.card import ModelCard
@@ -80,11 +79,13 @@ def space(run: RunFolder) -> NoveltySpace:
 
 @pytest.fixture(scope="module")
 def exported(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The same run, whose calibration part finds that classes need different scales and a bias."""
+    """The same run, whose out-of-fold answers find that classes need different scales and a bias."""
     copy = tmp_path_factory.mktemp("vector") / "run"
     shutil.copytree(run.path, copy, ignore=shutil.ignore_patterns("bundle.onnx"))
-    honest = made_table(11, groups=200)
-    write_predictions(replace(honest, logits=SPOIL.apply(honest.logits)), copy / "final" / "calibration.csv")
+    table = read_predictions(run.predictions)
+    noise = np.random.default_rng(11).normal(size=table.logits.shape)
+    honest = 1.5 * np.eye(4)[table.labels] + noise
+    write_predictions(replace(table, logits=SPOIL.apply(honest)), copy / run.predictions.name)
     export_run(open_run(copy))
     return open_run(copy)
 
@@ -221,12 +222,13 @@ class TestCard:
     def test_its_constants_come_from_images_not_learnt_from(
         self, card: ModelCard, run: RunFolder, session: Session, tiny_run: TinyRun
     ) -> None:
-        calibration = read_predictions(run.final / "calibration.csv")
-        answers = calibration.logits, calibration.labels, calibration.weights
-        method = choose_method(*answers, calibration.folds)
+        out_of_fold = read_predictions(run.predictions)
+        answers = out_of_fold.logits, out_of_fold.labels, out_of_fold.weights
+        method = choose_method(*answers, out_of_fold.folds)
         assert method in ("none", "temperature")
         assert card.vector_scaling is None
         assert card.temperature == pytest.approx(1.0 if method == "none" else fit_temperature(*answers))
+        calibration = read_predictions(run.final / "calibration.csv")
         images = tiny_run.images
         rows = {row.sha256: k for k, row in enumerate(read_manifest(tiny_run.data))}
         kept_back = images[[rows[digest] for digest in calibration.hashes or ()]]
@@ -243,12 +245,12 @@ class TestCard:
 
 
 class TestVectorScaling:
-    """The same run, whose calibration part finds that classes need different scales and a bias."""
+    """The same run, whose out-of-fold answers find that classes need different scales and a bias."""
 
     def test_the_graph_and_the_card_hold_the_one_that_was_fitted(self, exported: RunFolder) -> None:
         content = exported.bundle.read_bytes()
         card = verify(content, "bundle.onnx")
-        table = read_predictions(exported.final / "calibration.csv")
+        table = read_predictions(exported.predictions)
         fitted = fit_vector_scaling(table.logits, table.labels, table.weights)
         assert card.vector_scaling is not None
         np.testing.assert_allclose(card.vector_scaling.scale, fitted.scale)

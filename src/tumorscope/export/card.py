@@ -79,7 +79,7 @@ def write_card(
     run
         With the fit finished; out-of-fold answers are used where the run has them.
     calibrated
-        What was chosen and fitted on ``calibration``.
+        What was chosen and fitted, on images that their models had not learnt from.
     calibration
         Answers for images that their models had not learnt from: those of the calibration part or, for a fold
         model, those of the other folds.

@@ -59,7 +59,7 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
         )
     space, novelty = load_space(run.final / SPACE)
     calibration = read_predictions(run.final / "calibration.csv")
-    calibrated = calibrate(calibration)
+    calibrated = calibrate(_out_of_fold(run) or calibration)
     content = checked_graph(run, run.final, calibrated.scaling, space)
     novelty, weights = _held_out_novelty(run, novelty, calibration)
     card = write_card(
@@ -72,6 +72,13 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
     )
     atomic_write(out or run.bundle, with_card(content, card))
     return card
+
+
+def _out_of_fold(run: RunFolder) -> PredictionTable | None:
+    """The fold models' answers, if there are any: far more patients than the calibration part has."""
+    table = read_predictions(run.predictions) if run.predictions.is_file() else None
+    several = table is not None and table.folds is not None and len(np.unique(table.folds)) > 1
+    return table if several else None
 
 
 def out_of_fold_novelty(run: RunFolder, table: PredictionTable) -> NDArray[np.float32]:
@@ -112,12 +119,11 @@ def _held_out_novelty(
     run: RunFolder, novelty: NDArray[np.float32], calibration: PredictionTable
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """What the limit rests on: the fold models' novelty of all patients, else that of the calibration part."""
-    if run.predictions.is_file():
-        table = read_predictions(run.predictions)
-        if table.folds is not None and all(
-            (run.fold(int(number)) / SPACE).is_file() for number in np.unique(table.folds)
-        ):
-            return out_of_fold_novelty(run, table), table.weights
+    table = _out_of_fold(run)
+    if table is not None and all(
+        (run.fold(int(number)) / SPACE).is_file() for number in np.unique(np.asarray(table.folds))
+    ):
+        return out_of_fold_novelty(run, table), table.weights
     return novelty, calibration.weights
 
 
