@@ -132,7 +132,8 @@ def test_false_rejection_has_an_interval_over_groups_beside_its_promise() -> Non
     )
     assert few.promised_false_rejection == 0.02
     assert few.false_rejection is not None
-    assert (few.false_rejection.value, few.false_rejection.low) == (pytest.approx(0.1), 0)
+    assert few.false_rejection.value == pytest.approx(0.1)
+    assert few.false_rejection.low == 0  # all of them are of one group, which a resample may lack
     assert few.rejected["knee"] == pytest.approx(2 / 3)  # of the three answers that were given
     assert few.images["knee"] == 2
 
