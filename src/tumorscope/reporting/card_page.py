@@ -21,9 +21,19 @@ from tumorscope.reporting.evaluated import Evaluated, read_document
 from tumorscope.reporting.evaluation_verdicts import missing, not_measured, verdicts
 from tumorscope.reporting.figure_words import FIGURE_NAMES, figure_text, split_name
 from tumorscope.reporting.page import count, percent, render
-from tumorscope.reporting.writing import Block, Bullets, Facts, Paper, Paragraph, Section, Table, markdown
+from tumorscope.reporting.writing import (
+    Block,
+    Bullets,
+    Facts,
+    Paper,
+    Paragraph,
+    Section,
+    Table,
+    blocks_markdown,
+    markdown,
+)
 
-__all__ = ["card_markdown", "card_page"]
+__all__ = ["card_markdown", "card_page", "figures_markdown"]
 
 
 def card_markdown(card: ModelCard, document: Mapping[str, Any] | None = None) -> str:
@@ -43,6 +53,14 @@ def card_markdown(card: ModelCard, document: Mapping[str, Any] | None = None) ->
         If the document is not one of an evaluation.
     """
     return markdown(_paper(card, document))
+
+
+def figures_markdown(card: ModelCard) -> str:
+    """Write the figures of a card alone, each evaluation with its protocol and counts; empty where there are none."""
+    return "\n".join(
+        f"**Protocol: {measured.protocol}.** {blocks_markdown(_measured(measured))}"
+        for measured in card.evaluation
+    )
 
 
 def card_page(

@@ -7,12 +7,24 @@ escaped. Knows nothing of what a document is about.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from tumorscope.reporting.page import printable
 
-__all__ = ["Block", "Bullets", "Facts", "Paper", "Paragraph", "Section", "Table", "escaped", "markdown"]
+__all__ = [
+    "Block",
+    "Bullets",
+    "Facts",
+    "Paper",
+    "Paragraph",
+    "Section",
+    "Table",
+    "blocks_markdown",
+    "escaped",
+    "markdown",
+]
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 _LEADING = re.compile(r"^([-+]|\d+[.)])(?=\s)")
@@ -84,12 +96,15 @@ def markdown(paper: Paper) -> str:
         lines += [f"> **{escaped(paper.stamp)}**", ""]
     lines += [escaped(paper.lead), ""]
     for section in paper.sections:
-        lines += [f"## {escaped(section.title)}", ""]
-        for block in section.blocks:
-            lines += [*_lines(block), ""]
+        lines += [f"## {escaped(section.title)}", "", blocks_markdown(section.blocks)]
     for text in paper.foot:
         lines += [escaped(text), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def blocks_markdown(blocks: Iterable[Block]) -> str:
+    """Write blocks alone, each followed by an empty line."""
+    return "".join(f"{line}\n" for block in blocks for line in (*_lines(block), ""))
 
 
 def escaped(text: str) -> str:
