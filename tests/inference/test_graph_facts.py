@@ -26,8 +26,8 @@ def test_the_score_is_named_by_what_the_graph_computes(bundle_path: Path, fold_b
 
 
 @pytest.mark.skipif(not shipped_path().is_file(), reason="no bundle is shipped with this checkout")
-def test_the_shipped_bundle_was_made_before() -> None:
-    assert novelty_score(read_bundle()) == "mahalanobis"
+def test_the_shipped_bundle_tells_its_score() -> None:
+    assert novelty_score(read_bundle()) == "look-residual"
 
 
 def test_without_the_deep_weights_the_logits_lose_what_they_make_of_the_embedding(

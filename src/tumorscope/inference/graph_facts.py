@@ -24,10 +24,7 @@ __all__ = ["UNKNOWN_SCORE", "deep_weights", "novelty_score"]
 UNKNOWN_SCORE = "unknown"
 """The name of a score that no exporter of Tumorscope is known to make."""
 
-_MADE_OF = {
-    "look-residual": frozenset({"mean", "scale", "basis"}),
-    "mahalanobis": frozenset({"origin", "projection"}),
-}
+_MADE_OF = {"look-residual": frozenset({"mean", "scale", "basis"})}
 
 
 def novelty_score(bundle: BundleBytes) -> str:
@@ -36,8 +33,7 @@ def novelty_score(bundle: BundleBytes) -> str:
     Returns
     -------
     str
-        ``look-residual`` (Wang et al., CVPR 2022, on an image's look), ``mahalanobis`` (Lee et al., NeurIPS 2018), or
-        :data:`UNKNOWN_SCORE`.
+        ``look-residual`` (Wang et al., CVPR 2022, on an image's look), or :data:`UNKNOWN_SCORE`.
     """
     names = frozenset(_constants_behind(parse_model(bundle.content).graph, "novelty"))
     return next((score for score, parts in _MADE_OF.items() if parts <= names), UNKNOWN_SCORE)
