@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tumorscope.core.errors import InvalidConfiguration
-from tumorscope.training.config import Augmentation, TrainingConfig, configure
+from tumorscope.training.config import Augmentation, Supervision, TrainingConfig, configure
 
 RECIPE = "efficientnet-lite0"
 
@@ -121,6 +121,7 @@ class TestHash:
                 ("gradient_clip", "ema_decay", "checkpoint_seconds", "calibration_fraction"), 0.33
             ),
             **{f"augmentation.{name}": 0.33 for name in Augmentation.model_fields},
+            **{f"supervision.{name}": 0.33 for name in Supervision.model_fields},
         }
         assert {key.split(".")[0] for key in changes} == set(TrainingConfig.model_fields) - {"recipe"}
         hashes = {configure(RECIPE, [f"{key}={value}"]).sha256 for key, value in changes.items()}

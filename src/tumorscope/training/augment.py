@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from tumorscope.training.config import Augmentation
 
-__all__ = ["augment"]
+__all__ = ["augment", "augment_both"]
 
 
 def augment(images: torch.Tensor, settings: Augmentation, generator: torch.Generator) -> torch.Tensor:
@@ -31,6 +31,26 @@ def augment(images: torch.Tensor, settings: Augmentation, generator: torch.Gener
     -------
     torch.Tensor
         ``float32 [B, 1, S, S]`` in [0, 1].
+    """
+    return augment_both(images, None, settings, generator)[0]
+
+
+def augment_both(
+    images: torch.Tensor, masks: torch.Tensor | None, settings: Augmentation, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Change images as :func:`augment` does, and move their masks with them.
+
+    Parameters
+    ----------
+    images, settings, generator
+        As for :func:`augment`; masks draw no numbers.
+    masks
+        ``float32 [B, 1, S, S]`` in [0, 1], or ``None``.
+
+    Returns
+    -------
+    tuple
+        Images and masks of the same shapes.
     """
     count = images.shape[0]
 
@@ -63,4 +83,8 @@ def augment(images: torch.Tensor, settings: Augmentation, generator: torch.Gener
     toned = torch.where(moved > 0, toned, moved)
     level = uniform(settings.noise).abs()
     noise = torch.randn(images.shape, generator=generator).to(images.device)
-    return (toned + noise * per_image(level)).clamp(0, 1)
+    if masks is not None:
+        masks = functional.grid_sample(
+            masks, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        )
+    return (toned + noise * per_image(level)).clamp(0, 1), masks

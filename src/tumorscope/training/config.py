@@ -11,13 +11,20 @@ import json
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.optional import require
 from tumorscope.recipes.registry import find_recipe
 
-__all__ = ["Augmentation", "TrainingConfig", "configure"]
+__all__ = ["Augmentation", "Supervision", "TrainingConfig", "configure"]
 
 
 class Augmentation(BaseModel):
@@ -38,6 +45,50 @@ class Augmentation(BaseModel):
         0.1, ge=0, lt=1, description="Largest change of brightness; the range of pixels is 1."
     )
     noise: float = Field(0.03, ge=0, lt=1, description="Largest standard deviation of added Gaussian noise.")
+
+
+class Supervision(BaseModel):
+    """What the tumours' boxes teach beside the class; all of it is off by default.
+
+    The network must learn the disease and not the source of an image, so it is told where the tumour is, and sees
+    tumours in images of other sources and images of their sources without them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pointing: float = Field(0.0, ge=0, le=100, description="Weight of: evidence lies in the tumour's box.")
+    pointing_temperature: float = Field(
+        0.25, gt=0, le=100, description="Factor of the evidence before the softmax over places."
+    )
+    box: float = Field(
+        0.0, ge=0, le=100, description="Weight of: a training-only head marks the tumour's box."
+    )
+    box_positive: float = Field(
+        8.0, gt=0, le=1000, description="Weight of what lies in a box, for that head."
+    )
+    paste: float = Field(
+        0.0, ge=0, le=1, description="Probability that a healthy image gets a tumour, and its class."
+    )
+    heal: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Probability that a boxed tumour is filled in; the image is then healthy.",
+    )
+    heal_weight: float = Field(0.5, ge=0, le=1, description="Weight of such an image in the loss.")
+    decoy: float = Field(
+        0.0, ge=0, le=1, description="Probability that an image gets a healthy patch and keeps its class."
+    )
+
+    @property
+    def transplants(self) -> bool:
+        """Whether images are changed."""
+        return max(self.paste, self.heal, self.decoy) > 0
+
+    @property
+    def active(self) -> bool:
+        """Whether boxes are needed at all."""
+        return self.transplants or max(self.pointing, self.box) > 0
 
 
 class TrainingConfig(BaseModel):
@@ -67,6 +118,15 @@ class TrainingConfig(BaseModel):
         0.12, gt=0, le=0.5, description="Share of images the final fit keeps back."
     )
     augmentation: Augmentation = Augmentation()
+    supervision: Supervision = Supervision()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``supervision`` out where it is as by default: earlier runs keep their record and their hash."""
+        values: dict[str, Any] = write(self)
+        if self.supervision == Supervision():
+            del values["supervision"]
+        return values
 
     @property
     def sha256(self) -> str:
@@ -121,7 +181,11 @@ def configure(recipe: str, settings: Iterable[str] = ()) -> TrainingConfig:
 def _check_key(key: str) -> None:
     if key == "recipe":
         raise InvalidConfiguration("the recipe is not a setting of a recipe; choose it with --recipe")
-    known = [*TrainingConfig.model_fields, *(f"augmentation.{name}" for name in Augmentation.model_fields)]
+    known = [
+        *TrainingConfig.model_fields,
+        *(f"augmentation.{name}" for name in Augmentation.model_fields),
+        *(f"supervision.{name}" for name in Supervision.model_fields),
+    ]
     if key not in known:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"

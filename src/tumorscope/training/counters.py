@@ -23,6 +23,8 @@ class Purpose(IntEnum):
     AUGMENTATION = 3
     LAYERS = 4
     INITIALISATION = 5
+    TRANSPLANTS = 6
+    BOX_HEAD = 7
 
 
 def stream_seed(seed: int, purpose: Purpose, epoch: int = 0, step: int = 0) -> int:

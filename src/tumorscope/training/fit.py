@@ -10,11 +10,11 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from tumorscope.training.batches import Batch, BatchStream, TrainingRows
 from tumorscope.training.config import TrainingConfig
 from tumorscope.training.counters import Purpose, stream_seed
 from tumorscope.training.module import ClassifierModule
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
 
 __all__ = ["INITIAL_WEIGHTS", "fit", "load_fitted"]
 
@@ -45,6 +48,7 @@ def fit(
     folder: Path,
     *,
     progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> SliceNetwork:
     """Train one network, going on from the folder's checkpoint where there is one.
 
@@ -60,6 +64,8 @@ def fit(
         Where ``last.ckpt``, ``metrics.csv`` ``initial-weights.txt`` and, at the end, ``weights.safetensors`` are kept.
     progress
         Whether to draw a progress bar on standard error.
+    callbacks
+        Further ones for Lightning's trainer, called after those of the fit.
 
     Returns
     -------
@@ -77,7 +83,9 @@ def fit(
 
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / CHECKPOINT
-    stream = BatchStream(learn, config.batch_size, config.seed, position=lambda: trainer.global_step)
+    stream = BatchStream(
+        learn, config.batch_size, config.seed, lambda: trainer.global_step, config.supervision
+    )
     network, origin = _initial_network(config)
     atomic_write(folder / INITIAL_WEIGHTS, origin + "\n")
     module = ClassifierModule(network, config, total_steps=config.epochs * len(stream))
@@ -96,7 +104,7 @@ def fit(
             devices=1,
             precision=_precision(config),
             gradient_clip_val=config.gradient_clip,
-            callbacks=[saver, History(folder), interruption, *([bar] if progress else [])],
+            callbacks=[saver, History(folder), interruption, *([bar] if progress else []), *callbacks],
             logger=False,
             enable_progress_bar=progress,
             enable_model_summary=False,
@@ -118,7 +126,7 @@ def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
     """Read the network that a finished fit left in a folder."""
     from safetensors.torch import load_file
 
-    network = build_network(find_recipe(config.recipe).architecture)
+    network = build_network(find_recipe(config.recipe).architecture, config.image_size)
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()
 
@@ -126,8 +134,10 @@ def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
 def _initial_network(config: TrainingConfig) -> tuple[SliceNetwork, str]:
     recipe = find_recipe(config.recipe)
     torch.manual_seed(stream_seed(config.seed, Purpose.INITIALISATION))
-    network = build_network(recipe.architecture)
-    origin = load_initial_weights(network.backbone, recipe, config.weights) if config.pretrained else "random"
+    network = build_network(recipe.architecture, config.image_size)
+    origin = "random"
+    if config.pretrained:
+        origin = load_initial_weights(network.backbone, recipe, config.weights, config.image_size)
     return network.to(memory_format=torch.channels_last), origin
 
 

@@ -14,10 +14,12 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tumorscope.models.network import SliceNetwork
-from tumorscope.training.augment import augment
-from tumorscope.training.batches import Batch
+from tumorscope.training.augment import augment_both
+from tumorscope.training.batches import Batch, Places
+from tumorscope.training.boxes import draw_masks
 from tumorscope.training.config import TrainingConfig
 from tumorscope.training.counters import Purpose, stream_seed
+from tumorscope.training.places import BoxHead, box_loss, pointing_loss
 
 __all__ = ["ClassifierModule"]
 
@@ -43,6 +45,19 @@ class ClassifierModule(lightning.LightningModule):
         # Part of the module, hence of every checkpoint.
         move = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
         self.averaged = AveragedModel(network, multi_avg_fn=move, use_buffers=True).requires_grad_(False)
+        # Not part of the network: it is neither averaged nor kept, but a checkpoint has it.
+        self.box_head: BoxHead | None = None
+        if config.supervision.box > 0:
+            generator = torch.Generator().manual_seed(stream_seed(config.seed, Purpose.BOX_HEAD))
+            self.box_head = BoxHead(network.fine.in_channels, generator)
+        self._fine: torch.Tensor | None = None
+        # After the average was copied off, which is not to keep its features.
+        network.fine.register_forward_pre_hook(self._keep_fine)
+
+    def _keep_fine(self, layer: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+        """Remember the features at stride 16 of this pass, for the box head."""
+        del layer
+        self._fine = arguments[0] if self.box_head is not None and self.training else None
 
     @property
     def trained(self) -> SliceNetwork:
@@ -57,14 +72,41 @@ class ClassifierModule(lightning.LightningModule):
         )
         # Layers that draw (dropout) use the global generator; the counters set it anew at every step.
         torch.manual_seed(stream_seed(seed, Purpose.LAYERS, batch.epoch, batch.step))
+        places = batch.places
         with torch.autocast(self.device.type, enabled=False):
-            images = augment(as_input(batch.images), self.config.augmentation, generator)
-        logits = self.network(images).logits.float()
-        loss = functional.cross_entropy(logits, batch.labels, label_smoothing=self.config.label_smoothing)
+            masks = draw_masks(places.boxes, batch.images.shape[-1]) if places is not None else None
+            images, masks = augment_both(as_input(batch.images), masks, self.config.augmentation, generator)
+        output = self.network(images)
+        logits = output.logits.float()
+        smoothing = self.config.label_smoothing
+        if places is None or masks is None:
+            loss = functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+        else:
+            each = functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing, reduction="none")
+            loss = (each * places.weights).mean() + self._loss_of_place(output.evidence, batch, places, masks)
         correct = (logits.argmax(dim=1) == batch.labels).float().mean()
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         self.log_dict({"loss": loss, "accuracy": correct, "rate": rate}, on_step=False, on_epoch=True)
         self.log("loss_now", loss, prog_bar=True, logger=False)
+        return loss
+
+    def _loss_of_place(
+        self, evidence: torch.Tensor, batch: Batch, places: Places, masks: torch.Tensor
+    ) -> torch.Tensor:
+        """What the boxes teach, weighted."""
+        settings = self.config.supervision
+        loss = torch.zeros((), device=masks.device)
+        with torch.autocast(self.device.type, enabled=False):
+            if settings.pointing > 0:
+                pointing = pointing_loss(evidence.float(), batch.labels, masks, settings.pointing_temperature)
+                loss = loss + settings.pointing * pointing
+                self.log("pointing_loss", pointing, on_step=False, on_epoch=True)
+            if self.box_head is not None and self._fine is not None:
+                marks = self.box_head(self._fine.float())
+                box = box_loss(marks, batch.labels, masks, places.known, settings.box_positive)
+                loss = loss + settings.box * box
+                self.log("box_loss", box, on_step=False, on_epoch=True)
+        self._fine = None
         return loss
 
     def validation_step(self, batch: Batch) -> None:
@@ -82,8 +124,9 @@ class ClassifierModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW without decay on norms and biases; linear warm-up, then cosine to zero."""
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        learnt = [*self.network.parameters(), *(self.box_head.parameters() if self.box_head else ())]
+        decayed = [p for p in learnt if p.ndim > 1]
+        plain = [p for p in learnt if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
             [
                 {"params": decayed, "weight_decay": self.config.weight_decay},

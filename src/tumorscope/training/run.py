@@ -26,6 +26,7 @@ from tumorscope.evaluation.scoring import PREFIX
 from tumorscope.models.network import SliceNetwork
 from tumorscope.training.answers import Answers, answer
 from tumorscope.training.batches import TrainingRows
+from tumorscope.training.boxes import open_boxes
 from tumorscope.training.fit import fit
 from tumorscope.training.folder import SEEN, RunFolder
 from tumorscope.training.history import draw_curves
@@ -127,13 +128,14 @@ def cross_fit(
     manifest = assign_folds(manifest, seed=run.config.seed, allow_leaks=allow_leaks)
     folds = np.array([row.fold for row in manifest])
     logits = np.zeros((len(manifest), len(CLASS_ORDER)))
+    boxes = _boxes(run, manifest, announce)
     for number in np.unique(folds):
         folder = run.fold(int(number))
         inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
         announce(f"fold {number}: {len(inside)} images to learn from, {len(outside)} held out")
         network = fit(
             run.config,
-            _rows(manifest, images, inside),
+            _rows(manifest, images, inside, boxes),
             _rows(manifest, images, outside),
             folder,
             progress=progress,
@@ -159,7 +161,7 @@ def final_fit(
     announce(f"final fit: {len(learn)} images to learn from, {len(calibrate)} kept back for calibration")
     network = fit(
         run.config,
-        _rows(manifest, images, learn),
+        _rows(manifest, images, learn, _boxes(run, manifest, announce)),
         _rows(manifest, images, calibrate),
         run.final,
         progress=progress,
@@ -201,5 +203,19 @@ def _write_seen(folder: Path, manifest: Manifest) -> None:
     atomic_write(folder / SEEN, "\n".join(seen) + "\n")
 
 
-def _rows(manifest: Manifest, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> TrainingRows:
-    return TrainingRows(images, manifest.labels(), tuple(row.slice_id for row in manifest), rows)
+def _boxes(run: RunFolder, manifest: Manifest, announce: Announce) -> NDArray[np.float32] | None:
+    """Where the tumours are, for a run that learns from it."""
+    if not run.config.supervision.active:
+        return None
+    boxes = open_boxes(manifest)
+    announce(f"tumour boxes: {int(np.isfinite(boxes).all(axis=1).sum()):,} of {len(manifest):,} images")
+    return boxes
+
+
+def _rows(
+    manifest: Manifest,
+    images: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    boxes: NDArray[np.float32] | None = None,
+) -> TrainingRows:
+    return TrainingRows(images, manifest.labels(), tuple(row.slice_id for row in manifest), rows, boxes)
