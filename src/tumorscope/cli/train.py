@@ -14,12 +14,32 @@ from tumorscope.recipes.registry import RECIPES
 __all__ = ["train"]
 
 
+def _list_recipes(asked: bool) -> None:
+    if not asked:
+        return
+    from tumorscope.recipes.listing import describe_recipes
+
+    typer.echo(describe_recipes())
+    raise typer.Exit
+
+DEFAULT = "efficientnet-lite0"
+
+
 def train(
     data: Annotated[Path, typer.Option(help="A manifest, or a folder with one sub-folder per class.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; made where it does not exist.")],
     recipe: Annotated[
-        str, typer.Option(help=f"What to train; recipes are {', '.join(RECIPES)}.")
-    ] = "efficientnet-lite0",
+        str | None,
+        typer.Option(help=f"What to train; recipes are {', '.join(RECIPES)}. {DEFAULT} if left out."),
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="YAML file of settings, such as a search's best.yaml or a run's config.yaml; --set changes them.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,6 +60,15 @@ def train(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and say which.")
     ] = False,
+    list_recipes: Annotated[
+        bool,
+        typer.Option(
+            "--list-recipes",
+            callback=_list_recipes,
+            is_eager=True,
+            help="Print what each recipe is and starts from, and do nothing else.",
+        ),
+    ] = False,
     progress: Annotated[bool, typer.Option(help="Draw progress bars.")] = True,
 ) -> None:
     """Train a classifier and export it as one bundle.
@@ -53,6 +82,8 @@ def train(
       tumorscope train --data images/ --out runs/first
       tumorscope train --data manifest.csv --out runs/first --folds --set epochs=8
       tumorscope train --data manifest.csv --out runs/first --folds --resume
+      tumorscope train --list-recipes
+      tumorscope train --data manifest.csv --out runs/best --config search/best.yaml --set epochs=20
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.progress import counter
     from tumorscope.core.optional import require
@@ -60,10 +91,19 @@ def train(
     from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.recipes.weights import weights_file
     from tumorscope.training.config import configure
+    from tumorscope.training.config_file import read_config_file
     from tumorscope.training.split import training_data
 
     # Whatever can be wrong in the command is found before torch is imported and before anything is written.
-    config = configure(recipe, [*(settings or []), *([f"weights={weights}"] if weights else [])])
+    given = None if config_file is None else read_config_file(config_file, recipe)
+    config = configure(
+        (given.recipe if given else recipe) or DEFAULT,
+        [
+            *(given.settings if given else ()),
+            *(settings or []),
+            *([f"weights={weights}"] if weights else []),
+        ],
+    )
     weights_file(config.weights)
     _check_part(out, out / ("folds" if folds else "final"), resume=resume)
     chosen = training_data(read_manifest(data), folds=folds, allow_leaks=allow_leaks)

@@ -83,9 +83,7 @@ def fit(
 
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / CHECKPOINT
-    stream = BatchStream(
-        learn, config.batch_size, config.seed, lambda: trainer.global_step, config.supervision
-    )
+    stream = BatchStream(learn, config.batch_size, config.seed, position=lambda: trainer.global_step)
     network, origin = _initial_network(config)
     atomic_write(folder / INITIAL_WEIGHTS, origin + "\n")
     module = ClassifierModule(network, config, total_steps=config.epochs * len(stream))
@@ -126,7 +124,7 @@ def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
     """Read the network that a finished fit left in a folder."""
     from safetensors.torch import load_file
 
-    network = build_network(find_recipe(config.recipe).architecture, config.image_size)
+    network = build_network(find_recipe(config.recipe).architecture)
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()
 
@@ -134,10 +132,8 @@ def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
 def _initial_network(config: TrainingConfig) -> tuple[SliceNetwork, str]:
     recipe = find_recipe(config.recipe)
     torch.manual_seed(stream_seed(config.seed, Purpose.INITIALISATION))
-    network = build_network(recipe.architecture, config.image_size)
-    origin = "random"
-    if config.pretrained:
-        origin = load_initial_weights(network.backbone, recipe, config.weights, config.image_size)
+    network = build_network(recipe.architecture)
+    origin = load_initial_weights(network.backbone, recipe, config.weights) if config.pretrained else "random"
     return network.to(memory_format=torch.channels_last), origin
 
 
