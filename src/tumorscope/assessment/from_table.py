@@ -8,11 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from tumorscope.assessment.measurement import Measurement
+from tumorscope.assessment.measurement import Measurement, images_by_class
 from tumorscope.core.errors import InvalidConfiguration
-from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.class_names import ClassNames
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.evaluation.answer_table import read_answers
@@ -77,11 +74,10 @@ def measure_table(
     else:
         table = replace(table, folds=None)  # whatever they were, nothing here is fitted on them
         measured = measure(table, protocol, command)
-    counts = np.bincount(table.labels, minlength=len(CLASS_ORDER))
     return Measurement(
         measured=measured,
         model=path.name,
-        images_by_class={key.value: int(counts[key.position]) for key in CLASS_ORDER},
+        images_by_class=images_by_class(table.labels),
         table=table,
         images=images,
         notes=(_UNSEEN[protocol],),

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tumorscope.core.card import Measured
 from tumorscope.core.errors import TumorscopeError
+from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.evaluation.document import document
 from tumorscope.evaluation.predictions import PredictionTable
@@ -19,7 +23,7 @@ from tumorscope.evaluation.report import Parts
 from tumorscope.evaluation.support import few_groups_notes
 from tumorscope.inference.classifier import Classifier
 
-__all__ = ["Measurement"]
+__all__ = ["Measurement", "images_by_class"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,3 +82,9 @@ class Measurement:
         if self.predictions is not None:
             found["predictions"] = [dict(answer) for answer in self.predictions]
         return found
+
+
+def images_by_class(labels: NDArray[np.int64]) -> dict[str, int]:
+    """How many of ``labels [N]`` each class has, by its key."""
+    counts = np.bincount(labels, minlength=len(CLASS_ORDER))
+    return {key.value: int(counts[key.position]) for key in CLASS_ORDER}

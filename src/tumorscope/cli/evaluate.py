@@ -1,30 +1,23 @@
 """``tumorscope evaluate``: what a run or a bundle is worth.
 
-Owns the options. The figures come from ``evaluation``, a bundle's answers from ``inference``.
+Owns the options, and what in them excludes each other. The measuring is done in ``assessment``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from tumorscope.cli.data.options import MapLabel
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from tumorscope.assessment.measurement import Measurement
     from tumorscope.dataset.class_names import ClassNames
-    from tumorscope.dataset.manifest import Manifest
-    from tumorscope.evaluation.kept_answers import KeptAnswers
-    from tumorscope.evaluation.scoring import Scored
     from tumorscope.inference.classifier import Classifier
 
 __all__ = ["Format", "ProtocolName", "evaluate"]
@@ -140,9 +133,7 @@ def evaluate(
       tumorscope evaluate --model runs/by-style --protocol shifted
       tumorscope evaluate --model answers-of-other-software.csv --protocol external --out evaluation.json
     """  # noqa: D301 - the help needs the character itself, not two of them
-    from tumorscope.assessment.unlabelled import has_no_labels
     from tumorscope.cli.evaluation_tables import show
-    from tumorscope.core.errors import InvalidConfiguration
     from tumorscope.dataset.class_names import ClassNames
     from tumorscope.evaluation.kept_answers import kept_beside
 
@@ -152,30 +143,21 @@ def evaluate(
     )
     command += "".join(f" --map-label {shlex.quote(pair)}" for pair in map_label or [])
     _check_report(report, out, passes, data, foreign)
-    is_table = _is_table(model, passes)
-    target = _target(report or out, model if protocol.measures_a_run and not is_table else None)
+    if passes:
+        _check_passes(model, data, names)
+    target = _target(report or out, model if protocol.measures_a_run and not _is_table(model) else None)
     kept = None if target is None else kept_beside(target)
-    if is_table and model is not None:
-        measurement = _measure_table(model, protocol, data, command, names, allow_leaks=allow_leaks)
-    elif passes and data is not None and has_no_labels(data, names):
-        raise InvalidConfiguration(
-            f"{data} has no labels, and --pass compares answers with them; leave it away"
-        )
-    elif protocol.measures_a_run:
-        run = _run_folder(model, protocol)
-        measurement = _measure_run(run, protocol, data, command, names, allow_leaks=allow_leaks)
-    else:
-        measurement = _measure_bundle(
-            protocol,
-            model,
-            data,
-            command,
-            names,
-            kept=kept,
-            batch_size=batch_size,
-            progress=progress,
-            allow_leaks=allow_leaks,
-        )
+    measurement = _measure(
+        model,
+        protocol,
+        data,
+        command,
+        names,
+        kept=kept,
+        batch_size=batch_size,
+        progress=progress,
+        allow_leaks=allow_leaks,
+    )
     if report is not None:
         from tumorscope.cli.evaluation_report import write_report
 
@@ -266,94 +248,31 @@ def _target(out: Path | None, run: Path | None) -> Path | None:
     return target
 
 
-def _is_table(model: Path | None, passes: list[PassName] | None) -> bool:
-    """Whether the model is a table of answers, which cannot be asked again."""
+def _is_table(model: Path | None) -> bool:
+    """Whether the model is a table of answers, of whatever software."""
     from tumorscope.assessment.from_table import SUFFIX
+
+    return model is not None and model.suffix.lower() == SUFFIX and not model.is_dir()
+
+
+def _check_passes(model: Path | None, data: Path | None, names: ClassNames) -> None:
+    """A pass asks a model, and compares what it says with labels."""
+    from tumorscope.assessment.unlabelled import has_no_labels
     from tumorscope.core.errors import InvalidConfiguration
 
-    if model is None or model.suffix.lower() != SUFFIX or model.is_dir():
-        return False
-    if passes:
+    if _is_table(model):
         raise InvalidConfiguration(
             f"{model} is a table of answers and cannot be asked about changed images; leave --pass away"
         )
-    return True
-
-
-def _measure_table(
-    table: Path,
-    protocol: ProtocolName,
-    data: Path | None,
-    command: str,
-    names: ClassNames,
-    *,
-    allow_leaks: bool,
-) -> Measurement:
-    from tumorscope.assessment.from_table import measure_table
-    from tumorscope.dataset.manifest_file import read_manifest
-    from tumorscope.evaluation.protocol import Protocol
-
-    return measure_table(
-        table,
-        Protocol(protocol.value),
-        command,
-        class_names=names,
-        images=None if data is None else read_manifest(data, names),
-        allow_leaks=allow_leaks,
-    )
-
-
-def _run_folder(model: Path | None, protocol: ProtocolName) -> Path:
-    from tumorscope.core.errors import InvalidConfiguration, MissingInput
-
-    if model is None or model.is_file():
+    if data is not None and has_no_labels(data, names):
         raise InvalidConfiguration(
-            f"the protocol {protocol.value} reads the out-of-fold answers of a run: give its folder as --model; "
-            "for a bundle use --protocol external --data FOLDER"
+            f"{data} has no labels, and --pass compares answers with them; leave it away"
         )
-    if not model.exists():
-        raise MissingInput(
-            f"{model} does not exist; give the folder of a run made by: tumorscope train --folds"
-        )
-    return model
 
 
-def _measure_run(
-    run: Path,
-    protocol: ProtocolName,
-    data: Path | None,
-    command: str,
-    names: ClassNames,
-    *,
-    allow_leaks: bool,
-) -> Measurement:
-    from tumorscope.assessment.measurement import Measurement
-    from tumorscope.dataset.manifest_file import read_manifest
-    from tumorscope.evaluation.predictions import read_predictions
-    from tumorscope.evaluation.protocol import patient_wise, shifted
-    from tumorscope.evaluation.style_folds import holds_whole_styles, style_notes
-    from tumorscope.evaluation.synthetic import sources_of_run, synthetic_notes
-
-    table = read_predictions(run)
-    measure = shifted if protocol is ProtocolName.SHIFTED else patient_wise
-    measured = measure(table, command, allow_leaks=allow_leaks)
-    notes = synthetic_notes(sources_of_run(run))
-    if holds_whole_styles(table):
-        notes += style_notes(table)
-    return Measurement(
-        measured=measured,
-        model=run.name,
-        images_by_class=_count(table.labels),
-        table=table,
-        images=None if data is None else read_manifest(data, names),
-        notes=notes,
-        run=run,
-    )
-
-
-def _measure_bundle(
-    protocol: ProtocolName,
+def _measure(
     model: Path | None,
+    protocol: ProtocolName,
     data: Path | None,
     command: str,
     names: ClassNames,
@@ -363,55 +282,46 @@ def _measure_bundle(
     progress: bool,
     allow_leaks: bool,
 ) -> Measurement:
-    from tumorscope.assessment.measurement import Measurement
-    from tumorscope.assessment.unlabelled import has_no_labels, passed_over_note, predictions_only
-    from tumorscope.cli.progress import counter
+    """Measure what ``--model`` names: a table of answers, a run or a bundle."""
     from tumorscope.dataset.manifest_file import read_manifest
-    from tumorscope.evaluation.calibration import scaling_of
-    from tumorscope.evaluation.protocol import Protocol, measure, not_estimable
-    from tumorscope.evaluation.selection import images_to_test
-    from tumorscope.evaluation.synthetic import synthetic_notes
+    from tumorscope.evaluation.protocol import Protocol
 
     chosen = Protocol(protocol.value)
+    if _is_table(model):
+        from tumorscope.assessment.from_table import measure_table
+
+        images = None if data is None else read_manifest(data, names)
+        return measure_table(
+            cast("Path", model), chosen, command, class_names=names, images=images, allow_leaks=allow_leaks
+        )
+    if protocol.measures_a_run:
+        from tumorscope.assessment.from_run import measure_run
+
+        images = None if data is None else read_manifest(data, names)
+        return measure_run(model, chosen, command, images=images, allow_leaks=allow_leaks)
+    from tumorscope.assessment.from_bundle import measure_bundle
+    from tumorscope.assessment.unlabelled import has_no_labels, predictions_only
+    from tumorscope.cli.progress import counter
+
     classifier, folder = _bundle_and_data(model, data, protocol)
     if protocol is ProtocolName.EXTERNAL and has_no_labels(folder, names):
         with counter("files", show=progress) as count:
             return predictions_only(
                 classifier, folder, command, class_names=names, batch_size=batch_size, progress=count
             )
-    manifest = read_manifest(folder, names)
-    images = images_to_test(manifest, chosen, allow_leaks=allow_leaks)
-    notes = (
-        *synthetic_notes(row.source for row in images.manifest),
-        *passed_over_note(folder, names),
-        *images.notes,
-    )
-    if not images.estimable:
-        return Measurement(
-            measured=not_estimable(images.manifest, chosen, command),
-            model=classifier.facts.label,
-            images_by_class=_count(images.manifest.labels()),
-            notes=notes,
-        )
-    so_far = None if kept is None else _kept_answers(kept, model, images.manifest, batch_size)
-    scored = _scored(classifier, images.manifest, so_far, batch_size=batch_size, progress=progress)
-    return Measurement(
-        measured=measure(
-            scored.table,
+    with counter("images", show=progress) as count:
+        return measure_bundle(
+            classifier,
+            model,
+            folder,
             chosen,
             command,
-            calibrated=scaling_of(classifier.card).apply(scored.table.logits),
-            leaks=images.leaks,
-        ),
-        model=classifier.facts.label,
-        images_by_class=_count(scored.table.labels),
-        table=scored.table,
-        images=images.manifest,
-        notes=notes,
-        failures=scored.failures,
-        classifier=classifier,
-        bundle=model,
-    )
+            class_names=names,
+            allow_leaks=allow_leaks,
+            kept=kept,
+            batch_size=batch_size,
+            progress=count,
+        )
 
 
 def _bundle_and_data(
@@ -430,38 +340,3 @@ def _bundle_and_data(
             f"{model} is a folder; the protocol {protocol.value} tests one bundle: give its .onnx file as --model"
         )
     return load(model), data
-
-
-def _kept_answers(path: Path, model: Path | None, manifest: Manifest, batch_size: int) -> KeptAnswers:
-    """Answers of the same bundle to the same images in the same batches, which decide the last digits."""
-    from tumorscope.core.version import __version__
-    from tumorscope.evaluation.kept_answers import KeptAnswers
-    from tumorscope.inference.bundle import read_bundle
-
-    digest = hashlib.sha256(read_bundle(model).content).hexdigest()
-    return KeptAnswers(path, (digest, manifest.digest, batch_size, __version__))
-
-
-def _scored(
-    classifier: Classifier, manifest: Manifest, kept: KeptAnswers | None, *, batch_size: int, progress: bool
-) -> Scored:
-    """The bundle's answers to images that it was not made from."""
-    from tumorscope.cli.progress import counter
-    from tumorscope.evaluation.scoring import refuse_trained_on, score
-
-    refuse_trained_on(manifest, classifier.card.data.image_sha256_prefixes, classifier.facts.label)
-    with counter("images", show=progress) as count:
-        return score(
-            manifest,
-            classifier.card.input_size,
-            lambda batch: classifier.session.run(batch, ("logits",))[0],
-            batch_size=batch_size,
-            kept=kept,
-            progress=count,
-        )
-
-
-def _count(labels: NDArray[np.int64]) -> dict[str, int]:
-    from tumorscope.core.labels import CLASS_ORDER
-
-    return {key.value: int((labels == key.position).sum()) for key in CLASS_ORDER}
