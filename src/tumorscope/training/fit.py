@@ -83,7 +83,9 @@ def fit(
 
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / CHECKPOINT
-    stream = BatchStream(learn, config.batch_size, config.seed, position=lambda: trainer.global_step)
+    stream = BatchStream(
+        learn, config.batch_size, config.seed, lambda: trainer.global_step, config.supervision
+    )
     network, origin = _initial_network(config)
     atomic_write(folder / INITIAL_WEIGHTS, origin + "\n")
     module = ClassifierModule(network, config, total_steps=config.epochs * len(stream))
