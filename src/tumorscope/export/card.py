@@ -71,6 +71,7 @@ def write_card(
     weights: str,
     novelty_weights: NDArray[np.float64] | None = None,
     held_out_fold: int | None = None,
+    heatmap_stride: int = HEATMAP_STRIDE,
 ) -> ModelCard:
     """Gather the card.
 
@@ -91,6 +92,8 @@ def write_card(
         Where the initial weights came from.
     held_out_fold
         Of a fold model, the fold that it has not seen; ``None`` for the final fit.
+    heatmap_stride
+        Of the exported graph.
     """
     recipe, data, environment = find_recipe(run.config.recipe), run.data(), run.environment()
     name = run.path.resolve().name
@@ -107,7 +110,7 @@ def write_card(
         input_size=run.config.image_size,
         preprocessing=PREPROCESSING,
         heatmap_kind="class-activation",
-        heatmap_stride=HEATMAP_STRIDE,
+        heatmap_stride=heatmap_stride,
         architecture=recipe.architecture,
         recipe=recipe.name,
         configuration=run.config.model_dump(),
@@ -202,5 +205,9 @@ def _licence(source: str) -> str:
 def _licences(weights: str, sources: dict[str, int]) -> dict[str, str]:
     licences = {"bundle": "Apache-2.0"} | {source: _licence(source) for source in sources}
     if weights.startswith("ImageNet"):
-        licences["initial weights"] = "Apache-2.0 (timm and EfficientNet; trained on ImageNet-1k)"
+        licences["initial weights"] = (
+            "Apache-2.0 (timm and EfficientNet; trained on ImageNet-1k)"
+            if "efficientnet" in weights
+            else "that of the weights' maker (timm's page of the architecture names it; trained on ImageNet-1k)"
+        )
     return licences

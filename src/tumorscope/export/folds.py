@@ -17,6 +17,7 @@ from tumorscope.core.files import atomic_write
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.export.calibrate import calibrate
 from tumorscope.export.card import write_card
+from tumorscope.export.graph import heatmap_stride
 from tumorscope.export.onnx import checked_graph, out_of_fold_novelty, with_card
 from tumorscope.training.fit import INITIAL_WEIGHTS
 from tumorscope.training.folder import RunFolder
@@ -60,6 +61,7 @@ def _export_fold(run: RunFolder, number: int, table: PredictionTable, novelty: N
     space, _ = load_space(folder / SPACE)
     calibration = _part(table, others)
     calibrated = calibrate(calibration)
+    content = checked_graph(run, folder, calibrated.scaling, space)
     origin = folder / INITIAL_WEIGHTS
     card = write_card(
         run,
@@ -68,8 +70,8 @@ def _export_fold(run: RunFolder, number: int, table: PredictionTable, novelty: N
         novelty=novelty[others],
         weights=origin.read_text(encoding="utf-8").strip() if origin.is_file() else "not recorded",
         held_out_fold=number,
+        heatmap_stride=heatmap_stride(content, run.config.image_size),
     )
-    content = checked_graph(run, folder, calibrated.scaling, space)
     atomic_write(run.fold_bundle(number), with_card(content, card))
 
 

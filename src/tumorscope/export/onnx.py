@@ -17,7 +17,7 @@ from tumorscope.evaluation.calibration import Scaling
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.export.calibrate import calibrate
 from tumorscope.export.card import write_card
-from tumorscope.export.graph import AnswerGraph, to_onnx
+from tumorscope.export.graph import AnswerGraph, heatmap_stride, to_onnx
 from tumorscope.export.parity import check_parity
 from tumorscope.training.fit import INITIAL_WEIGHTS, load_fitted
 from tumorscope.training.folder import RunFolder
@@ -69,6 +69,7 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
         novelty=novelty,
         novelty_weights=weights,
         weights=(run.final / INITIAL_WEIGHTS).read_text(encoding="utf-8").strip(),
+        heatmap_stride=heatmap_stride(content, run.config.image_size),
     )
     atomic_write(out or run.bundle, with_card(content, card))
     return card

@@ -1,23 +1,22 @@
-"""The network of a slice classifier: a timm backbone and an evidence head.
+"""The network of a slice classifier, and the one contract that all of them keep.
 
-Owns how features become logits, a class-evidence map and an embedding in one pass. Knows nothing of training.
+Owns what goes in and what comes out, and which kind of network an architecture's name stands for. Knows nothing of
+training.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from tumorscope.core.labels import CLASS_ORDER
 
-__all__ = ["HEATMAP_STRIDE", "NetworkOutput", "SliceNetwork", "build_network"]
+__all__ = ["HEATMAP_STRIDE", "FeatureTap", "NetworkOutput", "SliceNetwork", "build_network"]
 
 HEATMAP_STRIDE = 16
-_LOOK_STRIDES = (8, 16, 32)
-_TILE = 32  # pixels; every input side is a multiple of it
+"""The coarsest that a heat-map may be."""
 
 
 class NetworkOutput(NamedTuple):
@@ -34,91 +33,76 @@ class NetworkOutput(NamedTuple):
     look: torch.Tensor
 
 
-class SliceNetwork(nn.Module):
-    """Backbone, and a linear head that is applied at every place before it is averaged.
-
-    Averaging linear evidence over space is class activation mapping (Zhou et al., CVPR 2016) with the order of two
-    linear steps exchanged: the map *is* the explanation, at no cost. Deep features at stride 32 say what it is;
-    features at stride 16 add where.
+class FeatureTap(nn.Module):
+    """A place that features pass unchanged, so that they can be listened to.
 
     Parameters
     ----------
-    backbone
-        A timm model with ``forward_intermediates``, made for one channel and without a classifier.
-    fine_index
-        Index of the feature stage at stride 16.
-    fine_channels, deep_channels
-        Channels of that stage and of the final features.
-    look_indices
-        Indices of the feature stages that the look of an image is made of; the fine one where not given.
+    in_channels
+        Of the features ``[N, in_channels, h, w]``.
     """
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        fine_index: int,
-        fine_channels: int,
-        deep_channels: int,
-        look_indices: tuple[int, ...] = (),
-    ) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.backbone = backbone
-        self.look_indices = sorted({*look_indices, fine_index})
-        self.fine_index = fine_index
-        self.deep = nn.Conv2d(deep_channels, len(CLASS_ORDER), kernel_size=1, bias=False)
-        self.fine = nn.Conv2d(fine_channels, len(CLASS_ORDER), kernel_size=1, bias=False)
+        self.in_channels = in_channels
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Give back what came in."""
+        return features
+
+
+class SliceNetwork(nn.Module):
+    """What every network of this package is: one pass answers and explains.
+
+    Called with ``float32 [N, 1, S, S]`` in [0, 1], it gives a :class:`NetworkOutput`. For every image and class
+    ``evidence.sum(dim=(2, 3)) + bias`` is the logit, by construction, and ``bias`` is one number a class, the same
+    for all images. So the map leaves nothing of the answer unexplained.
+
+    Attributes
+    ----------
+    backbone
+        What initial weights are loaded into.
+    fine
+        The layer that the features at the resolution of the heat-map enter.
+    bias
+        ``float32 [4]``.
+    heatmap_stride
+        Pixels of the input a cell of the evidence, at most :data:`HEATMAP_STRIDE`.
+    """
+
+    backbone: nn.Module
+    fine: nn.Conv2d | FeatureTap
+    bias: nn.Parameter
+    heatmap_stride: int
+
+    def __init__(self) -> None:
+        super().__init__()
         self.bias = nn.Parameter(torch.zeros(len(CLASS_ORDER)))
-        for layer in (self.deep, self.fine):
-            nn.init.normal_(layer.weight, std=0.01)
 
-    def forward(self, image: torch.Tensor) -> NetworkOutput:
-        """Classify.
-
-        Parameters
-        ----------
-        image
-            ``float32 [N, 1, S, S]`` in [0, 1].
-        """
-        scaled = image * 2 - 1  # what the backbone's ImageNet weights expect
-        deep, stages = self.backbone.forward_intermediates(scaled, indices=self.look_indices)  # type: ignore[operator]
-        fine = stages[self.look_indices.index(self.fine_index)]
-        places = fine.shape[-2] * fine.shape[-1]
-        coarse = functional.interpolate(self.deep(deep), size=fine.shape[-2:], mode="nearest")
-        evidence = (coarse + self.fine(fine)).float() / places
-        logits = evidence.sum(dim=(2, 3)) + self.bias
-        look = torch.cat(
-            [*(_mean_and_spread(stage.float()) for stage in stages), _layout(image.float())], dim=1
-        )
-        return NetworkOutput(logits, evidence, deep.float().mean(dim=(2, 3)), look)
+    def answer(self, evidence: torch.Tensor, embedding: torch.Tensor, look: torch.Tensor) -> NetworkOutput:
+        """The one way in which evidence becomes an answer."""
+        return NetworkOutput(evidence.sum(dim=(2, 3)) + self.bias, evidence, embedding, look)
 
 
-def build_network(architecture: str) -> SliceNetwork:
-    """Make an untrained network around a timm architecture.
+def build_network(architecture: str, image_size: int = 160) -> SliceNetwork:
+    """Make an untrained network.
 
     Parameters
     ----------
     architecture
-        Name in timm's registry of a network with a feature stage at stride 16.
+        Of a recipe: a name in timm's registry, or one of Tumorscope's own.
+    image_size
+        Side of the input, a multiple of 32. Networks with fully connected layers and most transformers answer for
+        this size only.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If timm does not have it, or cannot make it for this size, or its features are no map of the image.
     """
-    import timm
+    from tumorscope.models.backbone import build_backbone_network
+    from tumorscope.models.cnn import PLANS, ConvolutionalNetwork
 
-    backbone: Any = timm.create_model(architecture, in_chans=1, num_classes=0, drop_rate=0.0)
-    stages = [(info["reduction"], info["num_chs"]) for info in backbone.feature_info]
-    fine_index = max(index for index, (reduction, _) in enumerate(stages) if reduction == HEATMAP_STRIDE)
-    look = tuple(index for index, (reduction, _) in enumerate(stages) if reduction in _LOOK_STRIDES)
-    return SliceNetwork(backbone, fine_index, stages[fine_index][1], backbone.num_features, look)
-
-
-def _mean_and_spread(features: torch.Tensor) -> torch.Tensor:
-    """Mean and standard deviation of every channel over space, ``[N, 2 C]``: texture, wherever it is."""
-    mean = features.mean(dim=(2, 3), keepdim=True)
-    spread = (features - mean).square().mean(dim=(2, 3)).sqrt()
-    return torch.cat([mean.flatten(1), spread], dim=1)
-
-
-def _layout(image: torch.Tensor) -> torch.Tensor:
-    """Mean and standard deviation of the tiles of an image: where it is bright, dark and busy."""
-    mean = functional.avg_pool2d(image, _TILE)
-    away = image - functional.interpolate(mean, scale_factor=float(_TILE), mode="nearest")
-    spread = functional.avg_pool2d(away.square(), _TILE).sqrt()
-    return torch.cat([mean.flatten(1), spread.flatten(1)], dim=1)
+    if architecture in PLANS:
+        return ConvolutionalNetwork(PLANS[architecture], image_size)
+    return build_backbone_network(architecture, image_size)

@@ -1,10 +1,12 @@
 """Initial weights: from timm's hub, from a package, or from a file.
 
-Owns the three ways in and the one clear line when none works.
+Owns the three ways in and the one clear line when none works. Files are read as safetensors, never unpickled, and given
+to timm's own loading, which renames and resizes what older files and other input sizes need.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from torch import nn
 
 from tumorscope.core.errors import WeightsUnavailable
+from tumorscope.models.backbone import make_backbone
 from tumorscope.recipes.registry import Recipe
 from tumorscope.recipes.weights import weights_file
 
@@ -22,18 +25,22 @@ _STEM_CHANNELS = 3
 _HUB_FILE = "model.safetensors"
 
 
-def load_initial_weights(backbone: nn.Module, recipe: Recipe, choice: str) -> str:
+def load_initial_weights(
+    backbone: nn.Module, recipe: Recipe, choice: str, image_size: int | None = None
+) -> str:
     """Fill a backbone with pretrained weights.
 
     Parameters
     ----------
     backbone
-        The timm model of ``recipe``, with one input channel; changed in place.
+        That of ``recipe``, with one input channel; changed in place. Its head is never loaded.
     recipe
         Says the architecture and which package carries its weights.
     choice
         ``auto`` (the package where it is installed, else the hub), ``hub``, ``package``, or the path of a
         ``.safetensors`` file with timm's names.
+    image_size
+        Side of the input that the backbone was made for; that of the recipe where not given.
 
     Returns
     -------
@@ -47,15 +54,17 @@ def load_initial_weights(backbone: nn.Module, recipe: Recipe, choice: str) -> st
     MissingInput
         If the named file does not exist.
     """
-    file = weights_file(choice)
+    file, size = weights_file(choice), image_size or recipe.image_size
     if file is not None:
-        return _from_file(backbone, file)
+        return _from_file(backbone, recipe, file, size)
+    if not recipe.of_timm:
+        raise WeightsUnavailable(f"nobody publishes weights of {recipe.name}; {_choices(recipe)}")
     if choice == "package" or (choice == "auto" and _package_module(recipe)):
         return _from_package(backbone, recipe)
-    return _from_hub(backbone, recipe)
+    return _from_hub(backbone, recipe, size)
 
 
-def _from_file(backbone: nn.Module, path: Path) -> str:
+def _from_file(backbone: nn.Module, recipe: Recipe, path: Path, size: int) -> str:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -65,8 +74,45 @@ def _from_file(backbone: nn.Module, path: Path) -> str:
         raise WeightsUnavailable(
             f"{path.name} is not a .safetensors file; weights are read from no other kind"
         ) from error
-    _fill(backbone, tensors, path.name)
+    adapted = _by_timm(backbone, recipe, tensors, size) if recipe.of_timm else None
+    # Where timm's loading gives up, comparing the tensors says in one line what is wrong.
+    _fill(backbone, tensors if adapted is None else adapted, path.name)
     return f"file {path.name}"
+
+
+def _by_timm(
+    backbone: nn.Module, recipe: Recipe, tensors: Mapping[str, torch.Tensor], size: int
+) -> Mapping[str, torch.Tensor] | None:
+    """Let timm load tensors as it would load its own weights; ``None`` where it cannot, or not all that is needed.
+
+    timm passes over what a file lacks, so it loads a second time from tensors of the same shapes without a number in
+    them: what holds numbers after that did not come from the file.
+    """
+
+    def load(given: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        overlay = {"state_dict": dict(given)}
+        whole = make_backbone(recipe.architecture, size, pretrained=True, pretrained_cfg_overlay=overlay)
+        state: Mapping[str, torch.Tensor] = whole.state_dict()
+        return state
+
+    needed = [name for name, _ in backbone.named_parameters()]
+    needed += [name for name in backbone.state_dict() if name.endswith(("running_mean", "running_var"))]
+    empty = {
+        name: torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    logger = logging.getLogger("timm.models")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it warns of what is looked at here
+    try:
+        loaded, marked = load(tensors), load(empty)
+    except Exception:
+        # Boundary to a loader for each of a thousand networks: what they raise on odd tensors has no common base.
+        return None
+    finally:
+        logger.setLevel(level)
+    complete = all(name in marked and bool(marked[name].isnan().all()) for name in needed)
+    return loaded if complete else None
 
 
 def _from_package(backbone: nn.Module, recipe: Recipe) -> str:
@@ -86,17 +132,15 @@ def _from_package(backbone: nn.Module, recipe: Recipe) -> str:
     return f"ImageNet-1k, package {recipe.weights_package} ({path.name})"
 
 
-def _from_hub(backbone: nn.Module, recipe: Recipe) -> str:
+def _from_hub(backbone: nn.Module, recipe: Recipe, size: int) -> str:
     import timm
 
     known = timm.get_pretrained_cfg(recipe.architecture)
     if known is None or not known.hf_hub_id:
         raise WeightsUnavailable(f"the hub has no weights of {recipe.architecture}; {_choices(recipe)}")
-    file = {"file": _fetch(known.hf_hub_id, recipe)}
-    source = timm.create_model(
-        recipe.architecture, in_chans=1, num_classes=0, pretrained=True, pretrained_cfg_overlay=file
-    )
-    backbone.load_state_dict(source.state_dict())
+    overlay = {"file": _fetch(known.hf_hub_id, recipe)}
+    source = make_backbone(recipe.architecture, size, pretrained=True, pretrained_cfg_overlay=overlay)
+    _fill(backbone, source.state_dict(), f"the hub's {recipe.architecture}")
     return f"ImageNet-1k, timm {recipe.architecture}"
 
 

