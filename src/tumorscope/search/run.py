@@ -30,6 +30,7 @@ from tumorscope.search.study import grid_order, make_pruner, open_study, places
 from tumorscope.search.trial import is_out_of_memory, run_trial
 from tumorscope.search.validation import InnerFold, SearchData, Validation, split_inside
 from tumorscope.search.worker import Worker
+from tumorscope.training.boxes import open_boxes
 from tumorscope.training.config import TrainingConfig, configure
 from tumorscope.training.run import load_images
 
@@ -150,6 +151,7 @@ class Prepared:
                 self.folds,
                 metric=request.metric,
                 folder=folder,
+                boxes=open_boxes(self.manifest) if config.supervision.active else None,
                 steps_a_fold=self._steps_a_fold(),
                 report=report,
             )

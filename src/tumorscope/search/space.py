@@ -17,6 +17,7 @@ from typing import Any
 
 from tumorscope.core.errors import InvalidConfiguration, MissingInput
 from tumorscope.core.optional import require
+from tumorscope.recipes.weights import weights_file
 from tumorscope.training.config import configure
 
 __all__ = ["LARGEST_GRID", "Choices", "Dimension", "Range", "Space", "Value", "as_setting", "read_space"]
@@ -167,7 +168,7 @@ def read_space(path: Path, recipe: str, settings: Sequence[str] = ()) -> Space:
     Raises
     ------
     MissingInput
-        If there is no such file.
+        If there is no such file, or no file of weights that it names.
     InvalidConfiguration
         If it is no YAML, a key is unknown (the nearest is named), or a value is out of the setting's own range.
     """
@@ -237,6 +238,8 @@ def _choices(key: str, values: Any, recipe: str, settings: Sequence[str]) -> Cho
                 f"a choice of {key} is {value!r}; numbers, words, true, false and null are accepted"
             )
         configure(recipe, [*settings, as_setting(key, value)])
+        if key == "weights":
+            weights_file(str(value))
     if len({(type(value), value) for value in values}) < len(values):
         raise InvalidConfiguration(f"the choices of {key} name a value twice")
     return Choices(key, tuple(values))
@@ -272,14 +275,15 @@ def _range(key: str, words: Mapping[str, Any], recipe: str, settings: Sequence[s
 
 
 def _number(key: str, word: str, value: Any) -> float:
+    number = value
     if isinstance(value, str):
         try:
-            value = float(value)
+            number = float(value)
         except ValueError:
-            value = math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            number = math.nan
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise InvalidConfiguration(f"{word} of {key} is {value!r}; a number is needed, or use choices")
-    return value
+    return number
 
 
 def _is_log(dimension: Dimension) -> bool:

@@ -74,13 +74,10 @@ def locate(storage: str | None, out: Path) -> Location:
             f"the storage begins with {scheme}://; accepted are a file (a journal), sqlite:///FILE, "
             "postgresql://USER:PASSWORD@HOST/DATABASE and mysql://..."
         )
-    # What follows '?' can hold a password too.
-    place = re.split(r"[?#]", match["rest"])[0]
-    secret = ":***" if match["secret"] else ""
-    user = "" if match["user"] is None else f"{match['user']}{secret}@"
-    shown = f"{scheme}://{user}{place}"
+    shown = _without_secrets(storage, match)
     if not scheme.startswith("sqlite"):
         return Location(shown, storage)
+    place = re.split(r"[?#]", match["rest"])[0]
     if not place.removeprefix("/") or ":memory:" in place:
         raise InvalidConfiguration(
             "the storage is an SQLite database in memory, which no other worker sees; give sqlite:///FILE"
@@ -88,6 +85,16 @@ def locate(storage: str | None, out: Path) -> Location:
     file = Path(place.removeprefix("/"))
     check_writable(file)
     return Location(shown, storage, file)
+
+
+def _without_secrets(url: str, match: re.Match[str]) -> str:
+    """The URL without password and query, which can hold one too; little of it where it can be read in two ways."""
+    scheme = match["scheme"].lower()
+    before, at, _ = url.partition("@")
+    if url.count("@") > 1 or (at and re.search(r"[?#]", before)):
+        return f"{scheme}://***"
+    user = "" if match["user"] is None else match["user"] + (":***@" if match["secret"] else "@")
+    return f"{scheme}://{user}{re.split(r'[?#]', match['rest'])[0]}"
 
 
 @contextmanager
@@ -127,12 +134,18 @@ def opened(location: Location) -> BaseStorage:
                 f"{location.shown} is not the journal of a search; name another"
             ) from error
     with storage_errors(location):
-        return _database(location, storages.RDBStorage)
+        try:
+            return _database(location, storages.RDBStorage)
+        except ValueError:  # of the URL: its port is no number
+            raise InvalidConfiguration(
+                f"the storage {location.shown} is not the URL of a database; "
+                "postgresql://USER:PASSWORD@HOST:PORT/DATABASE is one, special letters percent-encoded"
+            ) from None
 
 
 def _database(location: Location, make: Callable[..., BaseStorage]) -> BaseStorage:
     """Connect. Of workers that start at once all may try to make the tables of a file: the later ones try again."""
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import IntegrityError, OperationalError
 
     options = {"connect_args": {"timeout": 60}} if location.file is not None else {"pool_pre_ping": True}
     attempts = 10 if location.file is not None else 1
@@ -145,7 +158,7 @@ def _database(location: Location, make: Callable[..., BaseStorage]) -> BaseStora
                 f"the storage {location.shown} needs the Python driver of {scheme}, which is not installed; install it "
                 "(for example psycopg for postgresql+psycopg://, pymysql for mysql+pymysql://)"
             ) from None
-        except SQLAlchemyError:
+        except (IntegrityError, OperationalError):
             if attempt == attempts:
                 raise
             time.sleep(0.2 * attempt)

@@ -58,6 +58,7 @@ def run_trial(
     folder: Path,
     steps_a_fold: int,
     report: Report,
+    boxes: NDArray[np.float32] | None = None,
 ) -> float:
     """Fit one network a fold and measure the answers to what each has not seen.
 
@@ -77,6 +78,8 @@ def run_trial(
         The largest number of epochs of any trial, so that a step means the same in all.
     report
         Told the measure of the fold at hand after every epoch.
+    boxes
+        ``float32 [N, 4]``, where the tumours are, for a configuration that learns from it.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def run_trial(
 
         fit(
             config,
-            TrainingRows(images, labels, slices, fold.learn),
+            TrainingRows(images, labels, slices, fold.learn, boxes),
             TrainingRows(images, labels, slices, fold.watch),
             folder / str(position + 1),
             progress=False,
