@@ -122,7 +122,7 @@ class PathHead(nn.Module):
         effective = self.last.weight.unsqueeze(0)
         for active, weight in reversed(path):
             effective = (effective * active.unsqueeze(1)) @ weight
-        shares = effective.reshape(len(features), -1, *features.shape[1:]) * features.unsqueeze(1)
+        shares = effective.reshape(-1, len(CLASS_ORDER), *features.shape[1:]) * features.unsqueeze(1)
         return shares.sum(dim=2), values
 
 

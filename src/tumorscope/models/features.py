@@ -71,7 +71,7 @@ def as_map(features: torch.Tensor, form: MapForm, side: int) -> torch.Tensor:
     if form is MapForm.CHANNELS_LAST:
         return features.permute(0, 3, 1, 2)
     places = features[:, features.shape[1] - side * side :]
-    return places.transpose(1, 2).reshape(len(features), -1, side, side)
+    return places.transpose(1, 2).reshape(-1, features.shape[2], side, side)
 
 
 def plan_features(backbone: Any, image_size: int, name: str) -> FeaturePlan:
@@ -153,9 +153,10 @@ def _form(deep: Any, backbone: Any) -> tuple[MapForm, int] | None:
         return None
     shape = deep.shape
     if deep.ndim == 3:
-        places = shape[1] - getattr(backbone, "num_prefix_tokens", 0)
-        side = math.isqrt(places)
-        return (MapForm.TOKENS, side) if side * side == places > 0 else None
+        # Some networks with a class token do not say so.
+        likely = (shape[1] - prefix for prefix in (getattr(backbone, "num_prefix_tokens", 0), 0, 1))
+        sides = [math.isqrt(places) for places in likely if places > 0 and math.isqrt(places) ** 2 == places]
+        return (MapForm.TOKENS, sides[0]) if sides else None
     if deep.ndim != 4:
         return None
     channels = getattr(backbone, "num_features", None)

@@ -50,7 +50,7 @@ def _folded(values: torch.Tensor) -> torch.Tensor:
     if together == 1:
         return values
     padded = functional.pad(values, (0, -channels % together))
-    return padded.reshape(len(values), -1, together).mean(dim=2)
+    return padded.reshape(-1, padded.shape[1] // together, together).mean(dim=2)
 
 
 def _layout(image: torch.Tensor) -> torch.Tensor:
