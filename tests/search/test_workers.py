@@ -16,9 +16,9 @@ from work_once import GRID, make_worker, open_test_study
 
 from tumorscope.core.errors import InvalidManifest, WeightsUnavailable
 from tumorscope.search.liveness import BEAT, WORKER, Watch, beating, identity, is_dead
-from tumorscope.search.options import Sampler
+from tumorscope.search.options import Pruner, Sampler
 from tumorscope.search.space import Value
-from tumorscope.search.study import ATTEMPTS, PLACE, REASON, places, queue_missing
+from tumorscope.search.study import ATTEMPTS, PLACE, REASON, make_pruner, places, queue_missing
 
 SCRIPT = Path(__file__).parent / "work_once.py"
 Report = Callable[[int, float], None]
@@ -149,6 +149,24 @@ class TestOneWorker:
         assert [place.trial and place.trial.state for place in filled] == [TrialState.COMPLETE] * 2
         assert filled[0].trial is not None
         assert filled[0].trial.params == filled[0].lost[0].params
+
+    @pytest.mark.parametrize("pruner", [Pruner.MEDIAN, Pruner.HYPERBAND])
+    def test_trials_that_promise_little_are_ended_early(self, pruner: Pruner) -> None:
+        def run(values: Mapping[str, Value], report: Report, name: str) -> float:
+            place = int(name.partition("-")[0])
+            for step in range(9):
+                report(step, float(place))  # every trial is worse than all before it
+            return float(place)
+
+        worker = make_worker("p.journal", 20, Sampler.RANDOM, Path(), run)
+        worker.study.pruner = make_pruner(pruner, steps=9)
+        worker.work()
+        trials = _trials("p.journal")
+        pruned = [trial for trial in trials if trial.state is TrialState.PRUNED]
+        assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+        assert len(pruned) > 5
+        assert all(len(trial.intermediate_values) < 9 for trial in pruned)
+        assert trials[0].state is TrialState.COMPLETE
 
     def test_a_trial_that_ends_every_worker_is_given_up(self) -> None:
         def run(values: Mapping[str, Value], report: Report, name: str) -> float:
