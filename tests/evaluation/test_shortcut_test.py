@@ -61,6 +61,9 @@ def test_a_model_that_reads_the_border_is_found_out() -> None:
     assert found.chance == 0.25
     assert found.brain_masked.value == 1.0
     assert found.outline_only.value == 1.0
+    whole = found.support["brain_masked"]
+    assert (whole.images, whole.groups) == (32, {key.value: 4 for key in Diagnosis})
+    assert found.support["tumour_filled"].groups.keys() == {"glioma", "meningioma", "pituitary"}
     assert found.tumour_filled is not None
     assert found.tumour_filled.value == 0.0
     assert found.lesion_pasted is not None

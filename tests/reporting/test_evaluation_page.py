@@ -18,7 +18,7 @@ from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.prediction import NOTICE
 from tumorscope.evaluation.report import Parts
 from tumorscope.reporting.evaluation_page import evaluation_page
-from tumorscope.reporting.evaluation_verdicts import NOT_MEASURED
+from tumorscope.reporting.verdict_lines import NOT_MEASURED
 
 LEAKS = {"patient": 3, "file": 12}
 NBSP = "\N{NO-BREAK SPACE}"
@@ -184,12 +184,55 @@ def test_says_what_was_not_measured(open_page: OpenPage, tmp_path: Path) -> None
 def test_says_that_pictures_or_heat_maps_are_missing() -> None:
     parts = full_parts()
 
+    def first(path: str) -> Pixels | None:
+        return picture(path) if path == parts.mistakes[1].path else None
+
+    assert "Not measured: heat-maps of these errors." in evaluation_page(made_document(), parts, picture)
+    page = evaluation_page(made_document(), parts, first, evidence=first)
+    assert page.count("no picture") == page.count("no heat-map") == 23
+
+
+def test_errors_without_pictures_are_named_and_those_without_names_left_out(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    parts = full_parts()
+
     def none(_: str) -> Pixels | None:
         return None
 
-    assert "Not measured: heat-maps of these errors." in evaluation_page(made_document(), parts, picture)
-    page = evaluation_page(made_document(), parts, none, evidence=none)
-    assert page.count("no picture") == page.count("no heat-map") == 24
+    named = evaluation_page(made_document(), parts, none, evidence=none)
+    assert "no picture" not in named
+    assert parts.mistakes[1].path.split("/")[-1] in named
+    nameless = tuple(mistake.model_copy(update={"path": ""}) for mistake in parts.mistakes)
+    path = tmp_path / "report.html"
+    path.write_text(
+        evaluation_page(made_document(), parts.model_copy(update={"mistakes": nameless}), none), "utf-8"
+    )
+    page = open_page(path).page
+    assert page.locator("#mistakes li, #mistakes .film, #mistakes .more").count() == 0
+    assert "neither pictures nor names" in page.inner_text("#mistakes")
+    assert page.locator("nav a[href='#mistakes'] .number").count() == 0
+
+
+def test_slices_of_one_table_have_the_same_digits(open_page: OpenPage, tmp_path: Path) -> None:
+    mixed = made_document(confusion=[[912.5, 48, 9.0, 214.2], [0, 1, 2, 3], [0, 0, 1, 0], [1, 1, 1, 1]])
+    page = open_page(_written(tmp_path, mixed, Parts())).page
+    cells = page.locator(".confusion td.cell .interval").all_inner_texts()
+    assert cells[:6] == ["912.5", "48.0", "9.0", "214.2", "0.0", "1.0"]
+    whole = made_document(confusion=[[1912, 48, 9, 214], [0, 1, 2, 3], [0, 0, 1, 0], [1, 1, 1, 1]])
+    page = open_page(_written(tmp_path, whole, Parts())).page
+    assert page.locator(".confusion td.cell .interval").all_inner_texts()[:3] == ["1,912", "48", "9"]
+
+
+def test_a_path_is_told_once() -> None:
+    failures = [
+        {"path": "broken.png", "error": {"code": "unreadable-image", "message": "unl/broken.png: no PNG"}},
+        {"path": "n.png", "error": {"code": "unreadable-image", "message": "broken.png: another"}},
+    ]
+    page = evaluation_page(made_document(failures=failures), Parts(), picture)
+    assert "unl/broken.png" not in page
+    assert "<bdi>no PNG</bdi>" in page
+    assert "<bdi>broken.png: another</bdi>" in page
 
 
 def test_no_errors_is_not_a_missing_part() -> None:

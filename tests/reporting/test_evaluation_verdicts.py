@@ -6,10 +6,13 @@ import pytest
 from evaluated_cases import full_parts, made_document
 
 from tumorscope.core.card import Figure
+from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.audit.document import Verdict
-from tumorscope.evaluation.report import Parts
+from tumorscope.evaluation.report import Parts, Support
 from tumorscope.reporting.evaluated import read_document
 from tumorscope.reporting.evaluation_verdicts import verdicts
+
+TEN_EACH = {key.value: 10 for key in CLASS_ORDER}
 
 
 def _verdict(parts: Parts, key: str) -> Verdict:
@@ -80,4 +83,72 @@ def test_heat_maps_are_judged_by_what_their_grid_allows(pointing: float, verdict
     )
     changed = {"pointing": (whole, *parts.explanation.pointing[1:]), "randomised_weights_correlation": 0.0}
     explanation = parts.explanation.model_copy(update=changed)
+    assert _verdict(parts.model_copy(update={"explanation": explanation}), "explanation") is verdict
+
+
+@pytest.mark.parametrize(("patients", "verdict"), [(0, Verdict.NOTICE), (14, Verdict.GOOD)])
+def test_intervals_are_carried_by_known_patients_alone(patients: int, verdict: Verdict) -> None:
+    found = verdicts(read_document(made_document(patients=patients, groups=60)), Parts())
+    (told,) = (check for check in found if check.key == "patients")
+    assert told.verdict is verdict
+    assert ("none is a known patient" in told.sentence) is (patients == 0)
+
+
+@pytest.mark.parametrize(
+    ("images", "groups", "verdict"),
+    [
+        (40, TEN_EACH, Verdict.GOOD),
+        (40, {**TEN_EACH, "glioma": 9}, Verdict.NOT_RUN),
+        (12, None, Verdict.NOT_RUN),  # a document that knows the number of images alone
+        (600, None, Verdict.GOOD),
+    ],
+)
+def test_passes_are_not_judged_by_a_few_groups(
+    images: int, groups: dict[str, int] | None, verdict: Verdict
+) -> None:
+    parts = full_parts()
+    assert parts.shortcut is not None
+    support = None if groups is None else Support(images=images, groups=groups)
+    changed = {"brain_masked": _figure(0.25), "chance": 0.25, "tumour_filled": None, "images": images}
+    shortcut = parts.shortcut.model_copy(
+        update={**changed, "support": {"brain_masked": support} if support else {}}
+    )
+    assert _verdict(parts.model_copy(update={"shortcut": shortcut}), "shortcut") is verdict
+    if support is not None:
+        harmless = tuple(ladder.model_copy(update={"mean_relative_drop": 0.01}) for ladder in parts.stress)
+        stressed = parts.model_copy(update={"stress": harmless, "stress_support": support})
+        assert _verdict(stressed, "stress") is verdict
+
+
+def test_a_tumour_that_was_filled_a_few_times_is_no_problem() -> None:
+    parts = full_parts()
+    assert parts.shortcut is not None
+    for groups, verdict in ((9, Verdict.GOOD), (10, Verdict.PROBLEM)):
+        shortcut = parts.shortcut.model_copy(
+            update={
+                "brain_masked": _figure(0.2),
+                "chance": 0.25,
+                "tumour_filled": _figure(0.02),
+                "support": {"tumour_filled": Support(images=30, groups={"glioma": groups})},
+            }
+        )
+        assert _verdict(parts.model_copy(update={"shortcut": shortcut}), "shortcut") is verdict
+
+
+def test_one_stratum_alone_is_compared_with_nothing() -> None:
+    first, second, *_ = full_parts().strata
+    assert _verdict(Parts(strata=(first,)), "strata") is Verdict.NOT_RUN
+    assert _verdict(Parts(strata=(first, second)), "strata") is not Verdict.NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("correlation", "verdict"), [(-0.8, Verdict.GOOD), (0.1, Verdict.GOOD), (0.8, Verdict.PROBLEM)]
+)
+def test_maps_that_shuffling_turns_round_are_sane(correlation: float, verdict: Verdict) -> None:
+    parts = full_parts()
+    assert parts.explanation is not None
+    whole = parts.explanation.pointing[0].model_copy(update={"pointing": _figure(0.85), "bound": 0.9})
+    explanation = parts.explanation.model_copy(
+        update={"pointing": (whole,), "randomised_weights_correlation": correlation}
+    )
     assert _verdict(parts.model_copy(update={"explanation": explanation}), "explanation") is verdict

@@ -13,13 +13,20 @@ from tumorscope.assessment.examinee import Examinee
 from tumorscope.assessment.foreign_images import MADE, Foreign, foreign_of_folder, made_foreign
 from tumorscope.assessment.kept_parts import KeptParts
 from tumorscope.assessment.novelty_pass import ask_for_novelty
+from tumorscope.core.errors import InvalidManifest
+from tumorscope.evaluation.cases import draw_balanced
 from tumorscope.evaluation.report import Parts
+from tumorscope.evaluation.resting_on import support_of
 from tumorscope.evaluation.shortcut_test import ask_for_shortcuts
 from tumorscope.evaluation.stress import LadderFile, stress
 from tumorscope.explanation.checked import check_explanations
 
 __all__ = ["Pass", "run_passes"]
 
+_NO_BOXES = (
+    "The heat-maps were not checked: none of the images has a tumour box; a manifest with the columns box_cx, box_cy, "
+    "box_w, box_h is needed."
+)
 LADDERS_NAME = "stress-ladders.json"
 ANSWERS_NAME = "novelty-answers.json"
 Begin = Callable[[str], Callable[[int, int], None]]
@@ -77,14 +84,10 @@ def run_passes(
     kept_parts = KeptParts(folder, (*examinee.key, examinee.images.digest, boxes, limit))
     if kept_parts.finished.explanation is not None and Pass.EXPLANATION in passes:
         parts = parts.model_copy(update={"explanation": kept_parts.finished.explanation})
+    elif Pass.EXPLANATION in passes and not any(boxes):
+        notes.append(_NO_BOXES)
     elif Pass.EXPLANATION in passes:
-        explanation, failures = check_explanations(
-            examinee.beside_shuffled(), curve_images=min(limit, 100), progress=begin("heat-maps")
-        )
-        notes += [f"A heat-map pass could not read {path}: {error}" for path, error in failures]
-        parts = parts.model_copy(update={"explanation": explanation})
-        if not failures:  # else what could not be read is to be tried and told again
-            kept_parts.store(explanation)
+        parts = _with_explanation(parts, examinee, kept_parts, notes, limit=limit, begin=begin)
     if Pass.SHORTCUT in passes:
         shortcut = kept_parts.finished.shortcut or ask_for_shortcuts(
             examinee.cases, examinee.answer, examinee.size, limit=limit, progress=begin("shortcuts")
@@ -102,8 +105,26 @@ def run_passes(
             store=kept.store,
             progress=begin("stress"),
         )
-        parts = parts.model_copy(update={"stress": ladders})
+        drawn = draw_balanced(examinee.cases, limit)  # the images that stress draws
+        found = {"stress": ladders, "stress_support": support_of(examinee.cases, drawn)}
+        parts = parts.model_copy(update=found)
     return parts, tuple(notes)
+
+
+def _with_explanation(
+    parts: Parts, examinee: Examinee, kept: KeptParts, notes: list[str], *, limit: int, begin: Begin
+) -> Parts:
+    try:
+        explanation, failures = check_explanations(
+            examinee.beside_shuffled(), curve_images=min(limit, 100), progress=begin("heat-maps")
+        )
+    except InvalidManifest as error:  # boxes that cannot be used cost no other part
+        notes.append(f"The heat-maps were not checked: {error}")
+        return parts
+    notes += [f"A heat-map pass could not read {path}: {error}" for path, error in failures]
+    if not failures:  # else what could not be read is to be tried and told again
+        kept.store(explanation)
+    return parts.model_copy(update={"explanation": explanation})
 
 
 def _with_novelty(

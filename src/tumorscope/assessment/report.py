@@ -22,6 +22,7 @@ from tumorscope.inference.bundle import read_card
 from tumorscope.reporting.card_page import card_markdown
 from tumorscope.reporting.checklists import claim_markdown, tripod_markdown
 from tumorscope.reporting.evaluation_page import evaluation_page
+from tumorscope.reporting.predictions_page import predictions_page
 
 __all__ = ["REPORT_NAME", "Report", "full_report"]
 
@@ -77,6 +78,8 @@ def full_report(
     """
     if measurement.table is None:
         document = measurement.document()
+        if measurement.predictions is not None:
+            return _report(measurement, document, predictions_page(document))
         return _report(measurement, document, evaluation_page(document, None, lambda _path: None))
     parts, notes = parts_of_answers(measurement.table, measurement.images)
     examinee, why_not = _examinee(measurement, needed=bool(passes))

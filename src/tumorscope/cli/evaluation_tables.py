@@ -99,11 +99,14 @@ def _class_table(result: dict[str, Any]) -> Table:
 def _confusion_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
+    from tumorscope.reporting.figure_words import digits_of
+
     title = f"Confusion in slices, {_titled(result)} (rows: truth; a copy counts as part of a slice)"
     table = Table(title=title, title_justify="left")
     table.add_column("truth \\ answer")
+    digits = digits_of(cell for row in result["confusion"] for cell in row)
     for key in result["class_order"]:
         table.add_column(key, justify="right")
     for key, row in zip(result["class_order"], result["confusion"], strict=True):
-        table.add_row(key, *(f"{cell:g}" if cell == int(cell) else f"{cell:.1f}" for cell in row))
+        table.add_row(key, *(f"{cell:,.{digits}f}" for cell in row))
     return table

@@ -28,11 +28,19 @@ __all__ = [
     "ShortcutTest",
     "Stratum",
     "StressLadder",
+    "Support",
 ]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Support(_Part):
+    """What a figure of a slow pass rests on."""
+
+    images: int
+    groups: dict[str, int] = Field(description="How many groups of each class.")
 
 
 class Stratum(_Part):
@@ -154,6 +162,10 @@ class ShortcutTest(_Part):
     )
     healthy_pasted: Figure | None = Field(description="The same with a healthy patch pasted the same way.")
     images: int
+    support: dict[str, Support] = Field(
+        default_factory=dict,
+        description="By the name of the figure, what it rests on; empty in older documents.",
+    )
 
 
 class PointingOf(_Part):
@@ -180,8 +192,8 @@ class ExplanationPart(_Part):
     random_order_deletion_auc: Figure | None
     random_order_insertion_auc: Figure | None = None
     randomised_weights_correlation: float | None = Field(
-        description="Rank correlation of maps before and after the head's weights are shuffled; near 0 is sane "
-        "(Adebayo et al., NeurIPS 2018)."
+        description="Rank correlation of maps before and after the head's weights are shuffled; near or below 0 is "
+        "sane (Adebayo et al., NeurIPS 2018)."
     )
 
 
@@ -204,6 +216,9 @@ class Parts(_Part):
     coverage: tuple[CoverageOfLevel, ...] = ()
     novelty: NoveltyPart | None = None
     stress: tuple[StressLadder, ...] = ()
+    stress_support: Support | None = Field(
+        default=None, description="The images of every step of every ladder; null in older documents."
+    )
     shortcut: ShortcutTest | None = None
     explanation: ExplanationPart | None = None
     mistakes: tuple[Mistake, ...] = ()

@@ -19,7 +19,8 @@ from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.dataset.manifest import Box
 from tumorscope.evaluation.cases import Answer, Cases, as_table, ask, draw_balanced, share
 from tumorscope.evaluation.intervals import figures
-from tumorscope.evaluation.report import ShortcutTest
+from tumorscope.evaluation.report import ShortcutTest, Support
+from tumorscope.evaluation.resting_on import support_of
 from tumorscope.synthesis.degrade import head_depth, head_mask
 from tumorscope.synthesis.stresses import from_brightness, to_brightness
 from tumorscope.synthesis.transplant import Blending, Ellipse, fill, paste
@@ -131,6 +132,9 @@ def ask_for_shortcuts(
     for row in healthy.tolist():
         _paste_both(asker, row, tumour & boxed, pasted, control)
         step()
+    tallies = {"tumour_filled": filled, "lesion_pasted": pasted, "healthy_pasted": control}
+    support = dict.fromkeys(("brain_masked", "outline_only"), support_of(cases, rows))
+    support |= {name: found for name, tally in tallies.items() if (found := tally.support()) is not None}
     return ShortcutTest(
         brain_masked=figures(as_table(cases, rows, masked), {})["accuracy"],
         outline_only=figures(as_table(cases, rows, outline), {})["accuracy"],
@@ -139,6 +143,7 @@ def ask_for_shortcuts(
         lesion_pasted=pasted.figure(),
         healthy_pasted=control.figure(),
         images=len(rows),
+        support=support,
     )
 
 
@@ -170,6 +175,10 @@ class _Tally:
         if not self._rows:
             return None
         return share(self._cases, np.array(self._rows, dtype=np.int64), np.array(self._hits))
+
+    def support(self) -> Support | None:
+        """What the figure rests on."""
+        return support_of(self._cases, np.array(self._rows, dtype=np.int64)) if self._rows else None
 
 
 def _drawn(cases: Cases, limit: int | None, seed: int, among: NDArray[np.bool_]) -> NDArray[np.int64]:

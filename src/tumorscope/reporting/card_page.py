@@ -18,9 +18,10 @@ from tumorscope.dataset.leaks import describe_leaks
 from tumorscope.evaluation.protocol import Protocol
 from tumorscope.evaluation.report import Parts
 from tumorscope.reporting.evaluated import Evaluated, read_document
-from tumorscope.reporting.evaluation_verdicts import missing, not_measured, verdicts
+from tumorscope.reporting.evaluation_verdicts import verdicts
 from tumorscope.reporting.figure_words import FIGURE_NAMES, figure_text, split_name
 from tumorscope.reporting.page import count, percent, render
+from tumorscope.reporting.verdict_lines import missing, not_measured
 from tumorscope.reporting.writing import (
     Block,
     Bullets,
@@ -211,7 +212,7 @@ def _evaluated(evaluated: Evaluated) -> Iterator[Block]:
 def _beyond(evaluated: Evaluated) -> Iterator[Block]:
     parts = evaluated.parts or Parts()
     checks = verdicts(evaluated, parts)
-    words = {"good": "good", "notice": "notice", "problem": "problem", "not-run": "not run"}
+    words = {"good": "good", "notice": "notice", "problem": "problem", "not-run": "no verdict"}
     yield Table(
         "",
         ("part", "verdict", "what was found"),

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 from tumorscope.dataset.audit.document import Check, Verdict
 from tumorscope.reporting.checklist_items import Answer, Known, authors, filled
-from tumorscope.reporting.evaluation_verdicts import not_measured, verdicts
+from tumorscope.reporting.evaluation_verdicts import verdicts
 from tumorscope.reporting.figure_words import FIGURE_NAMES, split_name, with_interval
 from tumorscope.reporting.page import count, percent, spoken
+from tumorscope.reporting.verdict_lines import not_measured
 
 __all__ = [
     "CARD",

@@ -18,7 +18,7 @@ from tumorscope.dataset.leaks import describe_leaks
 from tumorscope.evaluation.document import SCHEMA
 from tumorscope.evaluation.report import Parts
 
-__all__ = ["Evaluated", "Failed", "Interval", "read_document"]
+__all__ = ["Evaluated", "Failed", "Interval", "read_document", "without_path"]
 
 
 class _Read(BaseModel):
@@ -46,6 +46,11 @@ class Failed(_Read):
 
     path: str
     error: FailureReason
+
+    @property
+    def reason(self) -> str:
+        """What was received, without the path that stands beside it."""
+        return without_path(self.path, self.error.message)
 
 
 class Evaluated(_Read):
@@ -83,6 +88,15 @@ class Evaluated(_Read):
     def of_class(self, kind: str, label: Diagnosis) -> Figure | None:
         """A figure of one class, such as its sensitivity."""
         return self.figures.get(f"{kind}_{label.value}")
+
+
+def without_path(path: str, message: str) -> str:
+    """A message without the name of the file that it begins with, for where that is told already.
+
+    ``path`` is relative to the data; the message may begin with the same file as it was opened.
+    """
+    named, colon, rest = message.partition(f"{path}: ")
+    return rest if path and colon and (not named or named.endswith(("/", "\\"))) else message
 
 
 def read_document(document: Mapping[str, Any]) -> Evaluated:

@@ -248,7 +248,13 @@ class MistakeCard:
 
 @dataclass(frozen=True, slots=True)
 class MistakeView:
-    """The worst errors; ``with_evidence`` says whether heat-maps were given."""
+    """The worst errors; ``with_pictures`` says whether one of them has a picture, ``with_evidence`` a heat-map."""
 
     cards: Shown[MistakeCard]
+    with_pictures: bool
     with_evidence: bool
+
+    @property
+    def can_be_shown(self) -> bool:
+        """Whether a reader can tell which images they are."""
+        return self.with_pictures or any(card.path for card in self.cards.items)

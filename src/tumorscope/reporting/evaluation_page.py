@@ -17,6 +17,14 @@ from tumorscope.core.version import __version__
 from tumorscope.dataset.audit.document import Verdict
 from tumorscope.evaluation.report import Parts
 from tumorscope.reporting.evaluated import Evaluated, read_document
+from tumorscope.reporting.evaluation_answers import (
+    before_after,
+    calibration_methods,
+    coverage_view,
+    curve_plots,
+    reliability_plot,
+    strata_tables,
+)
 from tumorscope.reporting.evaluation_cards import (
     ClassRow,
     ConfusionCell,
@@ -31,33 +39,21 @@ from tumorscope.reporting.evaluation_cards import (
     scale_of,
     share,
 )
-from tumorscope.reporting.evaluation_sections import (
-    before_after,
-    calibration_methods,
-    coverage_view,
-    curve_plots,
+from tumorscope.reporting.evaluation_mistakes import mistake_view
+from tumorscope.reporting.evaluation_passes import (
     explanation_rows,
-    mistake_view,
     novelty_means,
     novelty_rows,
     novelty_scale,
     pointing_rows,
-    reliability_plot,
     shortcut_rows,
-    strata_tables,
     stress_ladders,
 )
-from tumorscope.reporting.evaluation_verdicts import (
-    ANCHORS,
-    AUROC_GOOD,
-    LINES,
-    NOT_MEASURED,
-    missing,
-    verdicts,
-)
-from tumorscope.reporting.figure_words import CLASS_FIGURES, FIGURE_NAMES, is_rate, split_name
+from tumorscope.reporting.evaluation_verdicts import verdicts
+from tumorscope.reporting.figure_words import CLASS_FIGURES, FIGURE_NAMES, digits_of, is_rate, split_name
 from tumorscope.reporting.gallery import Picture, first_of
 from tumorscope.reporting.page import percent, render
+from tumorscope.reporting.verdict_lines import ANCHORS, AUROC_GOOD, LINES, NOT_MEASURED, missing, resting_on
 
 __all__ = ["evaluation_page"]
 
@@ -139,6 +135,7 @@ def evaluation_page(
         coverage=[coverage_view(level) for level in measured.coverage],
         strata=strata_tables(measured.strata, accuracy),
         stress=stress_ladders(measured.stress),
+        rests_on=resting_on(measured.stress_support) if measured.stress else "",
         shortcut=shortcut_rows(measured.shortcut),
         novelty=measured.novelty,
         novelty_rows=rows_of_novelty,
@@ -215,8 +212,8 @@ def _sensitivities(evaluated: Evaluated) -> DotTable:
 
 
 def _slices(cell: float) -> str:
-    """Copies of a slice share its weight, so a cell may hold a part of one."""
-    return f"{cell:,.0f}" if abs(cell - round(cell)) < 1e-6 else f"{cell:,.1f}"
+    """Copies of a slice share its weight, so a number may hold a part of one."""
+    return f"{cell:,.{digits_of([cell])}f}"
 
 
 def _confusion(evaluated: Evaluated) -> list[ConfusionRow]:
@@ -224,13 +221,16 @@ def _confusion(evaluated: Evaluated) -> list[ConfusionRow]:
     if not evaluated.confusion:
         return []
     rows = []
+    digits = digits_of(cell for row in evaluated.confusion for cell in row)
     for label, row in zip(evaluated.class_order, evaluated.confusion, strict=True):
         whole = sum(row)
         cells = []
         for answer, cell in zip(evaluated.class_order, row, strict=True):
             part = cell / whole if whole else None
-            cells.append(ConfusionCell(_slices(cell), part, round(100 * (part or 0)), label is answer))
-        rows.append(ConfusionRow(label, _slices(whole), tuple(cells)))
+            cells.append(
+                ConfusionCell(f"{cell:,.{digits}f}", part, round(100 * (part or 0)), label is answer)
+            )
+        rows.append(ConfusionRow(label, f"{whole:,.{digits}f}", tuple(cells)))
     return rows
 
 

@@ -6,11 +6,21 @@ digits. Knows nothing of pages.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tumorscope.core.card import Figure
 from tumorscope.core.labels import Diagnosis
 from tumorscope.reporting.page import percent
 
-__all__ = ["CLASS_FIGURES", "FIGURE_NAMES", "figure_text", "is_rate", "split_name", "with_interval"]
+__all__ = [
+    "CLASS_FIGURES",
+    "FIGURE_NAMES",
+    "digits_of",
+    "figure_text",
+    "is_rate",
+    "split_name",
+    "with_interval",
+]
 
 CLASS_FIGURES = ("sensitivity", "specificity", "ppv", "npv", "f1", "auroc", "ap")
 """Figures that a class has, in the order they are shown in."""
@@ -45,6 +55,11 @@ def split_name(name: str) -> tuple[str, Diagnosis | None]:
     """``sensitivity_glioma`` to ``sensitivity`` of glioma; a figure of the whole has no class."""
     kind, _, key = name.rpartition("_")
     return (kind, Diagnosis(key)) if kind and key in set(Diagnosis) else (name, None)
+
+
+def digits_of(slices: Iterable[float]) -> int:
+    """Digits behind the point for the numbers of one table of slices: one where any holds a part of a slice."""
+    return 0 if all(abs(number - round(number)) < 1e-6 for number in slices) else 1
 
 
 def figure_text(name: str, figure: Figure) -> tuple[str, str]:
