@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +138,18 @@ def test_a_bundle_is_measured_on_images_from_elsewhere(
     assert found["figures"]["sensitivity_glioma"]["value"] == pytest.approx(2 / 3)
     assert found["confusion"][0] == [2, 1, 0, 0]
     assert any("Only 12 groups" in note for note in found["notes"])
+
+
+def test_the_confusion_of_a_terminal_has_one_format(run_folder: Path) -> None:
+    text = _run("--model", run_folder, "--protocol", "patient-wise").stdout
+    rows = re.findall(
+        rf"^│ (?:{'|'.join(key.value for key in CLASS_ORDER)}) +│(.*)│$",
+        text[text.index("Confusion") :],
+        re.M,
+    )
+    cells = [cell.strip() for row in rows for cell in row.split("│")]
+    assert len(cells) == 16
+    assert len({"." in cell for cell in cells}) == 1
 
 
 def test_the_losses_are_of_the_bundles_raw_logits_and_its_temperature(
@@ -406,6 +419,25 @@ class TestReport:
         kept = (report / "stress-ladders.json").read_bytes()
         assert _run(*arguments).exit_code == 0
         assert (report / "stress-ladders.json").read_bytes() == kept
+
+    def test_heat_maps_without_boxes_cost_no_other_part(
+        self, bundle_path: Path, images: Path, tmp_path: Path
+    ) -> None:
+        result = _run(
+            *("--model", bundle_path, "--protocol", "external", "--data", images, "--report", tmp_path / "r"),
+            *("--limit", "8", "--pass", "explanation", "--pass", "shortcut", "--format", "json"),
+        )
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        assert found["parts"]["explanation"] is None
+        assert found["parts"]["shortcut"]["support"]["brain_masked"]["images"] == 8
+        assert any(
+            "heat-maps were not checked: none of the images has a tumour box" in note
+            for note in found["notes"]
+        )
+        page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+        assert "Too few to judge" in page
+        assert "8 images of 8 groups" in page
 
     def test_a_run_without_its_images_is_reported_and_says_what_is_missing(
         self, run_folder: Path, tmp_path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -73,6 +74,19 @@ class TestLabels:
         )
         assert found["images_by_class"] == {"glioma": 1, "meningioma": 0, "notumor": 1, "pituitary": 0}
         assert found["command"].endswith("--map-label A=glioma --map-label b=skip")
+
+    def test_a_mapping_that_meets_nothing_is_told(
+        self, bundle_path: Path, images: Path, capsys: Captured
+    ) -> None:
+        assert run(_external(bundle_path, images, "--map-label", "foo=skip")) == 0
+        told = capsys.readouterr().err
+        assert "--map-label 'foo' was used for no image; the names there are 'glioma', 'meningioma'" in told
+        for path in images.glob("*/*.png"):
+            path.rename(images / f"{path.parent.name}-{path.name}")
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        assert run(_external(bundle_path, images, "--map-label", "foo=skip")) == 0
+        assert "--map-label 'foo' was used for no image; no label was read" in capsys.readouterr().err
 
     def test_a_folder_that_stands_for_no_class_is_in_no_figure_and_said_to_be_so(
         self, bundle_path: Path, images: Path, capsys: Captured
@@ -144,7 +158,11 @@ class TestUnlabelled:
         assert json.loads((tmp_path / "report" / "evaluation.json").read_text()) == found
         page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
         assert "Predictions only, no figures" in page
-        assert "No slice was answered wrongly" not in page
+        for words in ("undefined", "Not measured", "No verdict", "answered wrongly"):
+            assert words not in page
+        for name, answer in said.items():
+            assert re.search(rf">{name}</bdi>.*class-{answer}", page)
+        assert page.count('<tr><th scope="row">') == 12
 
     def test_the_table_says_so_too(self, bundle_path: Path, flat: Path, capsys: Captured) -> None:
         assert run(_external(bundle_path, flat)) == 0
@@ -157,6 +175,12 @@ class TestUnlabelled:
         (flat / "glioma-0.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         found = _json(capsys, _external(bundle_path, flat), status=1)
         assert [failure["path"] for failure in found["failures"]] == ["glioma-0.png"]
+        assert run(_external(bundle_path, flat, "--report", flat.parent / "report")) == 1
+        lines = capsys.readouterr().err.splitlines()
+        (line,) = (line for line in lines if line.startswith("not answered: "))
+        assert line.count("glioma-0.png") == 1
+        assert lines[-1].startswith("written to ")
+        assert "report.html" in lines[-1]
         assert len(found["predictions"]) == 11
         for path in flat.iterdir():
             path.write_bytes(b"\x89PNG\r\n\x1a\n")

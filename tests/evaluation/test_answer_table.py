@@ -90,9 +90,21 @@ def test_a_bad_table_is_named_in_one_line(path: Path, text: str, message: str) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_patient_may_be_a_key_and_keeps_its_images_together(path: Path) -> None:
+    row = "glioma,0.7,0.1,0.1,0.1"
+    path.write_text(f"{HEADER},patient\na,{row},Doe^Jane\nb,{row},Doe^Jane\nc,{row},\nd,{row},1\n")
+    table = read_answers(path)
+    assert table.is_patient.tolist() == [True, True, False, True]
+    assert table.groups[0] == table.groups[1]
+    assert (table.group_count, table.patients) == (3, 2)
+    path.write_text(f"{HEADER},patient,group\na,{row},P7,g1\nb,{row},,g2\n")
+    table = read_answers(path)
+    assert (table.groups.tolist(), table.is_patient.tolist()) == (["g1", "g2"], [True, False])
+
+
 def test_the_key_of_a_patient_is_not_repeated(path: Path) -> None:
-    path.write_text(f"{HEADER},patient\na,glioma,0.7,0.1,0.1,0.1,Doe^Jane\n")
-    with pytest.raises(InvalidManifest, match="line 2: patient is neither 0 nor 1") as caught:
+    path.write_text(f"{HEADER},patient\na,glioma,0.7,x,0.1,0.1,Doe^Jane\n")
+    with pytest.raises(InvalidManifest, match="is not a number") as caught:
         read_answers(path)
     assert "Jane" not in str(caught.value)
 

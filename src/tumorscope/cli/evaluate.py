@@ -61,7 +61,8 @@ def evaluate(
         typer.Option(
             "--protocol",
             help="patient-wise: out-of-fold answers of a RUN. external: a BUNDLE on images it has not seen. "
-            "official: a BUNDLE on the data set's own test images. leak-free: on those of them without a copy or a "
+            "official: a BUNDLE on the data set's own test images, measured as published and always stamped with its "
+            "leaks. leak-free: on those of them without a copy or a "
             "patient elsewhere. shifted: answers of a RUN whose folds are whole styles, see data split --by-style.",
         ),
     ],
@@ -116,7 +117,10 @@ def evaluate(
     limit: Annotated[int, typer.Option("--limit", min=8, help="Images that a --pass uses at most.")] = 400,
     allow_leaks: Annotated[
         bool,
-        typer.Option("--allow-leaks", help="Measure a split that leaks all the same; the result says so."),
+        typer.Option(
+            "--allow-leaks",
+            help="Measure a split that leaks all the same; the result says so. official needs it not.",
+        ),
     ] = False,
     form: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Of a BUNDLE: images at once.")] = 32,
@@ -136,6 +140,7 @@ def evaluate(
     from tumorscope.cli.evaluation_tables import show
     from tumorscope.dataset.class_names import ClassNames
     from tumorscope.evaluation.kept_answers import kept_beside
+    from tumorscope.reporting.evaluated import without_path
 
     names = ClassNames.parse(map_label or [])
     command = _command(
@@ -158,10 +163,12 @@ def evaluate(
         progress=progress,
         allow_leaks=allow_leaks,
     )
+    _tell_unmet(names)
+    files: list[str] = []
     if report is not None:
         from tumorscope.cli.evaluation_report import write_report
 
-        result = write_report(
+        result, files = write_report(
             measurement, report, passes=passes or [], limit=limit, progress=progress, foreign=foreign
         )
     else:
@@ -173,15 +180,29 @@ def evaluate(
         atomic_write(target, text)
         if kept is not None:
             kept.unlink(missing_ok=True)  # what it was kept for is done
-        typer.echo(f"written to {target}", err=True)
     if form is Format.JSON:
         typer.echo(text, nl=False)
     else:
         show(result)
     for failure in result["failures"]:
-        typer.echo(f"not answered: {failure['path']}: {failure['error']['message']}", err=True)
+        reason = without_path(failure["path"], failure["error"]["message"])
+        typer.echo(f"not answered: {failure['path']}: {reason}", err=True)
+    if target is not None:
+        beside = f", beside it {', '.join(files)}" if files else ""
+        typer.echo(f"written to {target}{beside}", err=True)
     if result["failures"]:
         raise typer.Exit(1)
+
+
+def _tell_unmet(names: ClassNames) -> None:
+    """Say which names of ``--map-label`` nothing had; with a table of them where names were read at all."""
+    from tumorscope.cli.data.sources import names_not_met
+
+    if names.met:
+        names_not_met(names)
+    elif names.unmet():
+        listed = ", ".join(repr(name) for name in names.unmet())
+        typer.echo(f"note: --map-label {listed} was used for no image; no label was read", err=True)
 
 
 def _check_report(

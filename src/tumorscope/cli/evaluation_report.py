@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 if TYPE_CHECKING:
     from tumorscope.assessment.measurement import Measurement
 
@@ -22,8 +20,8 @@ def write_report(
     limit: int,
     progress: bool,
     foreign: Path | None = None,
-) -> dict[str, Any]:
-    """Write the pages and return what ``evaluation.json`` is to hold."""
+) -> tuple[dict[str, Any], list[str]]:
+    """Write the pages; return what ``evaluation.json`` is to hold, and the names of the other files."""
     from tumorscope.assessment.passes import Pass
     from tumorscope.assessment.report import REPORT_NAME, full_report
     from tumorscope.cli.steps import steps
@@ -41,5 +39,4 @@ def write_report(
         )
     for name, content in report.files.items():
         atomic_write(folder / name, content)
-    typer.echo(f"written to {folder}: {', '.join(report.files)}", err=True)
-    return report.document
+    return report.document, list(report.files)

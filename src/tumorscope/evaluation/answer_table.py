@@ -40,8 +40,9 @@ def read_answers(source: str | os.PathLike[str], class_names: ClassNames | None 
         A CSV file in UTF-8 with a header, a row an image. Needed are ``label`` and the four columns
         :data:`PROBABILITIES`, from 0 to 1 and together 1 within 0.001, or the four ``logit_CLASS``, which count where
         both are there. Understood are ``path``, ``sha256``, ``group`` (patient or cluster of copies), ``slice_id``,
-        ``patient`` (1 where the group is a patient, else 0) and ``fold``; others are passed over. Without a group each
-        image is its own, and without a slice each content is.
+        ``patient`` (1 where the group is a patient, else 0; or, as in a manifest, the key of the patient, which counts as
+        the group where there is none) and ``fold``; others are passed over. Without a group each image is its own, and
+        without a slice each content is.
     class_names
         Further names of the classes in ``label``; rows whose label is mapped to nothing are left out.
 
@@ -69,8 +70,11 @@ def read_answers(source: str | os.PathLike[str], class_names: ClassNames | None 
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidManifest(f"{path.name} is not a CSV file in UTF-8") from error
     names = class_names or ClassNames()
+    keyed = any(_cell(cells, "patient") not in {"", "0", "1"} for _, cells in lines)
     rows = [
-        row for number, cells in lines if (row := _row(cells, columns, names, f"{path.name} line {number}"))
+        row
+        for number, cells in lines
+        if (row := _row(cells, columns, names, f"{path.name} line {number}", keyed=keyed))
     ]
     if not rows:
         raise InvalidManifest(f"{path.name} has no rows that are not left out; one an image is needed")
@@ -105,21 +109,18 @@ def _columns(header: Sequence[str], name: str) -> tuple[str, ...]:
 
 
 def _row(
-    cells: Mapping[str, str | None], columns: tuple[str, ...], names: ClassNames, where: str
+    cells: Mapping[str, str | None], columns: tuple[str, ...], names: ClassNames, where: str, *, keyed: bool
 ) -> _Row | None:
-    """One row; ``None`` where its class is to be left out."""
+    """One row; ``None`` where its class is to be left out. ``keyed``: the column patient holds keys, not 0 and 1."""
     if any(cells.get(name) is None for name in ("label", *columns)):
         raise InvalidManifest(f"{where} ends before its last column; is the file cut off?")
     label = names.diagnosis(_cell(cells, "label"), where)
     if label is None:
         return None
     path, sha256 = _cell(cells, "path"), _cell(cells, "sha256")
-    group = _cell(cells, "group") or sha256 or path or where
-    flag, fold = _cell(cells, "patient"), _cell(cells, "fold")
-    if flag not in {"", "0", "1"}:  # not repeated: it may be the name of a person
-        raise InvalidManifest(
-            f"{where}: patient is neither 0 nor 1; it says whether the column group holds a patient"
-        )
+    patient, fold = _cell(cells, "patient"), _cell(cells, "fold")
+    # A key is told to nobody: it may be the name of a person.
+    group = _cell(cells, "group") or (patient if keyed else "") or sha256 or path or where
     if not _WHOLE.fullmatch(fold):
         raise InvalidManifest(f"{where}: fold is {fold[:20]!r}; a whole number is needed, or nothing")
     return _Row(
@@ -127,7 +128,7 @@ def _row(
         logits=_logits([_cell(cells, name) for name in columns], columns, where),
         group=group,
         slice_id=_cell(cells, "slice_id") or sha256 or path or where,
-        is_patient=flag == "1",
+        is_patient=bool(patient) if keyed else patient == "1",
         fold=int(fold) if fold else None,
         path=path,
         sha256=sha256,
