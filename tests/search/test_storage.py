@@ -96,3 +96,17 @@ def test_a_file_that_is_something_else_is_refused(tmp_path: Path, storage: str) 
     with pytest.raises(InvalidConfiguration, match=r"cannot be used|not the journal of a search"):
         opened(locate(storage.format(file), tmp_path))
     assert file.read_bytes() == before
+
+
+def test_a_journal_whose_last_line_was_cut_off_goes_on(tmp_path: Path) -> None:
+    location = locate(None, tmp_path)
+    study = open_study(opened(location), "one", Metric.LOG_LOSS, {})
+    study.enqueue_trial({}, user_attrs={"place": 0})
+    assert location.file is not None
+    whole = location.file.read_bytes()
+    location.file.write_bytes(whole + b'{"op_code":4,"worker_i')
+    for _ in range(2):
+        again = open_study(opened(location), "one", Metric.LOG_LOSS, {})
+        again.enqueue_trial({}, user_attrs={"place": 1})
+    assert [trial.user_attrs["place"] for trial in again.trials] == [0, 1, 1]
+    assert location.file.read_bytes().startswith(whole)

@@ -5,6 +5,7 @@ Owns the reading of ``--storage`` and the one way it is shown: a password never 
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from tumorscope.core.optional import require
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+    from optuna.storages.journal import JournalFileSymlinkLock
 
 __all__ = ["JOURNAL", "Location", "locate", "opened", "storage_errors"]
 
@@ -128,6 +130,7 @@ def opened(location: Location) -> BaseStorage:
     if location.url is None:
         journal = require("optuna.storages.journal", extra="search", purpose="a search")
         try:
+            _mend(location.file, journal.JournalFileSymlinkLock)
             return storages.JournalStorage(journal.JournalFileBackend(str(location.file)))  # type: ignore[no-any-return]
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidConfiguration(
@@ -141,6 +144,30 @@ def opened(location: Location) -> BaseStorage:
                 f"the storage {location.shown} is not the URL of a database; "
                 "postgresql://USER:PASSWORD@HOST:PORT/DATABASE is one, special letters percent-encoded"
             ) from None
+
+
+def _mend(file: Path | None, make_lock: Callable[[str], JournalFileSymlinkLock]) -> None:
+    """Cut off the line that a full disk or a loss of power left unfinished; what is written after it would be lost.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a journal; it is left as it is.
+    """
+    if file is None or not file.is_file() or not file.stat().st_size:
+        return
+    with file.open("rb") as stream:
+        if "op_code" not in json.loads(stream.readline()):
+            raise ValueError
+    lock = make_lock(str(file))
+    lock.acquire()  # a line that another worker is writing is not unfinished
+    try:
+        with file.open("rb+") as stream:
+            content = stream.read()
+            if not content.endswith(b"\n"):
+                stream.truncate(content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
 
 
 def _database(location: Location, make: Callable[..., BaseStorage]) -> BaseStorage:

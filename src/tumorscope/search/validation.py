@@ -19,7 +19,7 @@ from tumorscope.training.split import training_data
 
 __all__ = ["InnerFold", "SearchData", "Validation", "search_data", "split_inside"]
 
-OFFICIAL = "official Testing"
+OFFICIAL = "official Testing folder"
 
 
 @dataclass(frozen=True, slots=True)
