@@ -14,6 +14,7 @@ from evaluated_cases import HOSTILE_SOURCE, evidence, full_parts, made_document,
 from page_elements import Elements, contrasts, luminance
 
 from browser import OpenPage
+from tumorscope.core.card import Figure
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.prediction import NOTICE
 from tumorscope.evaluation.report import Parts
@@ -21,6 +22,7 @@ from tumorscope.reporting.evaluation_page import evaluation_page
 from tumorscope.reporting.verdict_lines import NOT_MEASURED
 
 LEAKS = {"patient": 3, "file": 12}
+SURE = Figure(value=1.0, low=0.7351, high=1.0)
 NBSP = "\N{NO-BREAK SPACE}"
 
 
@@ -222,6 +224,37 @@ def test_slices_of_one_table_have_the_same_digits(open_page: OpenPage, tmp_path:
     whole = made_document(confusion=[[1912, 48, 9, 214], [0, 1, 2, 3], [0, 0, 1, 0], [1, 1, 1, 1]])
     page = open_page(_written(tmp_path, whole, Parts())).page
     assert page.locator(".confusion td.cell .interval").all_inner_texts()[:3] == ["1,912", "48", "9"]
+
+
+def test_wide_tables_fit_a_desk(open_page: OpenPage, tmp_path: Path) -> None:
+    """Six scores, kinds of one long word and shares of 100 %, at 1280 pixels."""
+    parts = full_parts()
+    assert parts.novelty is not None
+    (by_kind, *_) = parts.novelty.auroc.values()
+    kinds = dict(zip(("checkerboard", "smooth-noise", "not-brain-mri"), by_kind.values(), strict=False))
+    scores = ("look-residual", "energy", "react", "nearest-neighbour", "mahalanobis", "embedding-residual")
+    rejected = {"brain": 0.018} | dict.fromkeys(kinds, 1.0)
+    novelty = parts.novelty.model_copy(
+        update={"score": scores[0], "auroc": dict.fromkeys(scores, kinds), "rejected": rejected}
+    )
+    first = parts.strata[0]
+    sure = first.model_copy(update={"key": "sartaj-or-br35h", "figures": dict.fromkeys(first.figures, SURE)})
+    parts = parts.model_copy(update={"novelty": novelty, "strata": (sure, *parts.strata[2:])})
+    page = open_page(_written(tmp_path, made_document(), parts)).page
+    wider = page.evaluate(
+        "[...document.querySelectorAll('#strata .scroll, #novelty .scroll')].map(e => e.scrollWidth - e.clientWidth)"
+    )
+    assert len(wider) == 6
+    assert max(wider) <= 0
+    lines = page.evaluate(
+        """() => { const name = [...document.querySelectorAll('#novelty bdi')]
+          .find(e => e.textContent === 'checkerboard'); return name.getClientRects().length; }"""
+    )
+    assert lines == 1
+    tops = page.locator("#strata .below").first.evaluate(
+        "e => [...e.children].map(c => { const b = c.getBoundingClientRect(); return b.top + b.height / 2; })"
+    )
+    assert max(tops) - min(tops) < 1
 
 
 def test_a_path_is_told_once() -> None:

@@ -119,7 +119,7 @@ def evaluate(
         bool,
         typer.Option(
             "--allow-leaks",
-            help="Measure a split that leaks all the same; the result says so. official needs it not.",
+            help="Measure a split that leaks all the same; the result says so. official is measured so anyway.",
         ),
     ] = False,
     form: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.TABLE,

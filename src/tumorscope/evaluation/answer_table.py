@@ -40,9 +40,9 @@ def read_answers(source: str | os.PathLike[str], class_names: ClassNames | None 
         A CSV file in UTF-8 with a header, a row an image. Needed are ``label`` and the four columns
         :data:`PROBABILITIES`, from 0 to 1 and together 1 within 0.001, or the four ``logit_CLASS``, which count where
         both are there. Understood are ``path``, ``sha256``, ``group`` (patient or cluster of copies), ``slice_id``,
-        ``patient`` (1 where the group is a patient, else 0; or, as in a manifest, the key of the patient, which counts as
-        the group where there is none) and ``fold``; others are passed over. Without a group each image is its own, and
-        without a slice each content is.
+        ``patient`` (1 where the group is a patient, else 0; or, as in a manifest, the key of the patient, which counts
+        as the group where there is none) and ``fold``; others are passed over. Without a group each image is its own,
+        and without a slice each content is.
     class_names
         Further names of the classes in ``label``; rows whose label is mapped to nothing are left out.
 

@@ -34,6 +34,7 @@ class _Row:
 
     path: str
     answer: Diagnosis
+    probability: float
     probabilities: tuple[float, ...]
     verdict: Verdict
     tone: Judgement
@@ -92,6 +93,7 @@ def _row(record: Mapping[str, Any]) -> _Row:
     return _Row(
         path=f"{record['path']}{frame}",
         answer=Diagnosis(record["diagnosis"]),
+        probability=float(record["probabilities"][record["diagnosis"]]),
         probabilities=tuple(float(record["probabilities"][key.value]) for key in CLASS_ORDER),
         verdict=verdict,
         tone=_TONES[verdict],
