@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from evaluation_cases import made_table
 from tumorscope.core.card import Figure
-from tumorscope.evaluation.intervals import figures
+from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.evaluation.document import document
+from tumorscope.evaluation.intervals import figures, mean_figure
 from tumorscope.evaluation.metrics import confusion, losses, rates
+from tumorscope.evaluation.novelty_scores import auroc
 from tumorscope.evaluation.predictions import PredictionTable
+from tumorscope.evaluation.protocol import Protocol, measure
+from tumorscope.evaluation.strata import measure_strata
 
 
 def _measured(table: PredictionTable, resamples: int = 200) -> dict[str, Figure]:
@@ -132,3 +137,73 @@ def test_a_class_without_images_has_no_sensitivity() -> None:
     assert "sensitivity_pituitary" not in found
     assert "sensitivity_glioma" in found
     assert "specificity_pituitary" in found
+
+
+def _all_right(table: PredictionTable) -> PredictionTable:
+    return replace(table, logits=9.0 * np.eye(4)[table.labels])
+
+
+def _exact(groups: int) -> float:
+    """The lower end where all of so many draws are hits: what 0.025 of all samples would still show."""
+    return float(0.025 ** (1 / groups))
+
+
+def test_where_all_is_right_the_interval_is_the_exact_one_over_the_groups_that_bear_on_the_share() -> None:
+    table = _all_right(made_table(3))
+    found = _measured(table)
+    count = {key.value: len(np.unique(table.groups[table.labels == key.position])) for key in CLASS_ORDER}
+    assert sum(count.values()) == 40  # a group has one class here
+    assert (found["accuracy"].value, found["accuracy"].high) == (1.0, 1.0)
+    assert found["accuracy"].low == pytest.approx(_exact(40))
+    for name, groups in count.items():
+        assert found[f"sensitivity_{name}"].low == pytest.approx(_exact(groups))
+        assert found[f"ppv_{name}"].low == pytest.approx(_exact(groups))
+        assert found[f"specificity_{name}"].low == pytest.approx(_exact(40 - groups))
+        assert found[f"auroc_{name}"].low == pytest.approx(_exact(min(groups, 40 - groups)))
+    mean = np.mean([_exact(groups) for groups in count.values()])
+    for name in ("balanced_accuracy", "macro_f1"):
+        assert [found[name].value, found[name].low] == pytest.approx([1.0, mean])
+    assert found["loss"].low <= found["loss"].value <= found["loss"].high < 0.01  # no share
+
+
+def test_where_all_is_wrong_the_interval_is_the_exact_one_too() -> None:
+    table = made_table(3)
+    found = _measured(replace(table, logits=9.0 * np.eye(4)[(table.labels + 1) % 4]))
+    assert (found["accuracy"].value, found["accuracy"].low) == (0.0, 0.0)
+    assert found["accuracy"].high == pytest.approx(1 - _exact(40))
+    assert found["balanced_accuracy"].high > found["accuracy"].high  # classes have fewer groups
+
+
+def test_a_stratum_of_all_images_has_the_interval_of_the_headline() -> None:
+    for table in (made_table(4), _all_right(made_table(4))):
+        found = measure(table, Protocol.EXTERNAL, "").figures
+        (stratum,) = measure_strata(table, {"source": np.full(len(table), "clinic")}).measured
+        assert stratum.figures["accuracy"] == found["accuracy"]
+        for name in set(stratum.figures) & set(found):
+            assert stratum.figures[name] == found[name]
+
+
+def test_a_mean_is_widened_only_where_it_is_said_to_be_a_share() -> None:
+    weights, groups = np.ones(30), np.repeat(np.arange(10), 3).astype(str)
+    hits = mean_figure(np.zeros(30), weights, groups, share=True, resamples=50)
+    assert [hits.low, hits.high] == pytest.approx([0.0, 1 - _exact(10)])
+    weights[groups == "0"] = 0.0  # a group without weight shows nothing
+    assert mean_figure(np.zeros(30), weights, groups, share=True, resamples=50).high == pytest.approx(
+        1 - _exact(9)
+    )
+    sizes = mean_figure(np.ones(30), weights, groups, resamples=50)
+    assert (sizes.low, sizes.high) == (1.0, 1.0)
+    some = np.arange(30) % 5 == 0
+    both = [mean_figure(some, np.ones(30), groups, share=share, resamples=50) for share in (True, False)]
+    assert both[0] == both[1]
+
+
+def test_novelty_that_separates_everything_is_not_certain() -> None:
+    found = auroc(np.zeros(20), np.ones(6), np.arange(20).astype(str), np.ones(20), resamples=50)
+    assert [found.value, found.low] == pytest.approx([1.0, _exact(6)])
+
+
+def test_the_document_says_how_intervals_were_made() -> None:
+    found = document(measure(made_table(), Protocol.EXTERNAL, ""), model="m", images_by_class={})
+    assert "bootstrap over groups" in found["interval"]["method"]
+    assert "exact binomial" in found["interval"]["method"]

@@ -199,4 +199,4 @@ def as_table(cases: Cases, positions: NDArray[np.int64], probabilities: Floats) 
 def share(cases: Cases, positions: NDArray[np.int64], hits: NDArray[Any]) -> Figure:
     """Mean of ``hits`` (``[N]``, 0 to 1) with its 95 % interval, clustered by group; copies share a weight."""
     table = as_table(cases, positions, np.full((len(positions), len(CLASS_ORDER)), 0.25))
-    return mean_figure(hits, table.weights, table.groups)
+    return mean_figure(hits, table.weights, table.groups, share=True)

@@ -11,7 +11,7 @@ from typing import Any
 from tumorscope.core.card import Measured
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import NOTICE
-from tumorscope.evaluation.intervals import LEVEL, RESAMPLES, SEED
+from tumorscope.evaluation.intervals import LEVEL, METHOD, RESAMPLES, SEED
 from tumorscope.evaluation.protocol import Protocol, notes
 from tumorscope.evaluation.report import Parts
 
@@ -62,7 +62,7 @@ def document(
         "images_by_class": dict(images_by_class),
         "interval": {
             "level": LEVEL,
-            "method": "percentile bootstrap over groups",
+            "method": METHOD,
             "resamples": RESAMPLES,
             "seed": SEED,
         },

@@ -4,6 +4,16 @@ Owns the resampling. Slices of one patient are alike, so whole groups are drawn 
 bootstrap: Field and Welsh, J. R. Statist. Soc. B 69, 2007) and the interval is read off the percentiles. What is a sum
 over images is first reduced to the sums of each group, so a resample is one row of a matrix product; what depends on
 an order of images is weighted by how often the group of each was drawn (:mod:`tumorscope.evaluation.ranking`).
+
+**Where all groups agree.** If every answer is right, so is every resample, and the bootstrap of a share returns an
+interval of no width, which promises what a few dozen groups cannot show. There, and only there, the interval is the
+exact binomial one (:func:`share_figure`) of as many draws as groups bear on the share: those with an image of the class
+for a sensitivity, of the others for a specificity, with that answer for a PPV. The same rule holds for strata, changed
+images, shortcuts and pointing, so one number has one interval. Averages over classes (balanced accuracy, macro-F1)
+take the mean of their classes' exact intervals, which is wider than it need be: not all classes are at their limit at
+once. An AUROC of 1 is the share of rightly ordered pairs of a group of the class and one of the others; as many pairs
+as the fewer of the two are independent, and so many draws it counts as. An average precision takes the same number,
+which is no exact statement. Losses, calibration errors and sizes of sets are no shares and keep the bootstrap.
 """
 
 from __future__ import annotations
@@ -15,18 +25,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.card import Figure
+from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.optional import require
 from tumorscope.evaluation.metrics import rates
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.ranking import ranking
+from tumorscope.evaluation.support import groups_behind
 
 __all__ = [
     "LEVEL",
+    "METHOD",
     "RESAMPLES",
     "SEED",
     "figure_of",
     "figures",
     "group_positions",
+    "has_no_width",
     "mean_figure",
     "rate_figures",
     "resampled_counts",
@@ -34,12 +48,19 @@ __all__ = [
 ]
 
 LEVEL = 0.95
+METHOD = (
+    "percentile bootstrap over groups (of shares on which all groups agree: exact binomial, one draw a group)"
+)
+"""What an evaluation says of its intervals."""
+
 RESAMPLES = 2000
 SEED = 20260101
 
 Floats = NDArray[np.float64]
 
 _CHUNK = 2_000_000  # cells of the matrix of counts held at once
+_NO_WIDTH = 1e-9  # sums of weights such as 1/3 leave rounding errors behind
+_AVERAGES = ("balanced_accuracy", "macro_f1")
 
 
 def figures(
@@ -85,8 +106,11 @@ def rate_figures(
     value = _figures_of(sums.sum(axis=0), tuple(losses))
     counts = resampled_counts(len(sums), resamples, seed)
     spread = _figures_of(np.concatenate([drawn @ sums for drawn in counts]), tuple(losses))
-    return {
+    found = {
         name: figure_of(float(figure), spread[name]) for name, figure in value.items() if not np.isnan(figure)
+    }
+    return _with_width({name: found[name] for name in found if name not in losses}, table) | {
+        name: found[name] for name in losses if name in found
     }
 
 
@@ -95,6 +119,7 @@ def mean_figure(
     weights: Floats,
     groups: NDArray[np.str_],
     *,
+    share: bool = False,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Figure:
@@ -106,6 +131,10 @@ def mean_figure(
         ``[N]``; weights at least 0, not all 0.
     groups
         ``str [N]``.
+    share
+        Whether the values are in [0, 1] and their mean is a share: where all groups agree it has the exact interval.
+    resamples, seed
+        Of the bootstrap.
     """
     position, number = group_positions(groups)
     sums = np.stack(
@@ -114,7 +143,10 @@ def mean_figure(
     drawn = np.concatenate([counts @ sums for counts in resampled_counts(number, resamples, seed)])
     missing = np.full(len(drawn), np.nan)
     spread = np.divide(drawn[:, 0], drawn[:, 1], out=missing, where=drawn[:, 1] > 0)
-    return figure_of(float(sums[:, 0].sum() / sums[:, 1].sum()), spread)
+    found = figure_of(float(sums[:, 0].sum() / sums[:, 1].sum()), spread)
+    if share and has_no_width(found):
+        return share_figure(min(found.value, 1.0), int((sums[:, 1] > 0).sum()))
+    return found
 
 
 def figure_of(value: float, spread: Floats) -> Figure:
@@ -130,8 +162,7 @@ def figure_of(value: float, spread: Floats) -> Figure:
 def share_figure(share: float, groups: int) -> Figure:
     """A share near 0 or 1 with the exact binomial interval of one draw a group (Clopper and Pearson, Biometrika 1934).
 
-    Where every group agrees a bootstrap has nothing to resample and returns an interval of no width, which promises
-    what a few dozen groups cannot show. A mean of one number in [0, 1] a group varies at most as much as that many
+    A mean of one number in [0, 1] a group varies at most as much as that many
     draws of yes or no, so this interval is wide enough however alike the slices of a group are.
 
     Parameters
@@ -148,6 +179,11 @@ def share_figure(share: float, groups: int) -> Figure:
     low = float(stats.beta.ppf(tail, hits, groups - hits + 1.0)) if hits > 1e-9 else 0.0
     high = float(stats.beta.ppf(1.0 - tail, hits + 1.0, groups - hits)) if groups - hits > 1e-9 else 1.0
     return Figure(value=share, low=min(low, share), high=max(high, share))
+
+
+def has_no_width(figure: Figure) -> bool:
+    """Whether no resample differed: the bootstrap found nothing to vary."""
+    return figure.high - figure.low < _NO_WIDTH
 
 
 def group_positions(groups: NDArray[np.str_]) -> tuple[NDArray[np.int64], int]:
@@ -176,10 +212,35 @@ def _rank_figures(table: PredictionTable, resamples: int, seed: int) -> dict[str
     if not found.values:
         return {}
     parts = [found.resampled(counts, position) for counts in resampled_counts(groups, resamples, seed)]
-    return {
-        name: figure_of(value, np.concatenate([part[name] for part in parts]))
-        for name, value in found.values.items()
-    }
+    return _with_width(
+        {
+            name: figure_of(value, np.concatenate([part[name] for part in parts]))
+            for name, value in found.values.items()
+        },
+        table,
+    )
+
+
+def _with_width(shares: Mapping[str, Figure], table: PredictionTable) -> dict[str, Figure]:
+    """Shares of the table by name, those on which all groups agree with the exact interval."""
+    found = dict(shares)
+    agreed = [name for name, figure in shares.items() if has_no_width(figure)]
+    if not agreed:  # the usual case, and counting groups takes a while
+        return found
+    behind = groups_behind(table)
+    of_class = [groups for key in CLASS_ORDER if (groups := behind[f"sensitivity_{key.value}"])]
+    for name in agreed:
+        value = shares[name].value
+        if name in _AVERAGES:
+            each = [share_figure(value, groups) for groups in of_class]
+            found[name] = Figure(
+                value=value,
+                low=min(float(np.mean([one.low for one in each])), value),
+                high=max(float(np.mean([one.high for one in each])), value),
+            )
+        else:
+            found[name] = share_figure(value, behind.get(name, table.group_count))
+    return found
 
 
 def _group_sums(table: PredictionTable, losses: Mapping[str, Floats]) -> Floats:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tumorscope.core.card import Figure
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.evaluation.intervals import LEVEL, SEED, mean_figure
+from tumorscope.evaluation.intervals import SEED, figure_of, has_no_width, mean_figure, share_figure
 from tumorscope.evaluation.report import NoveltyPart
 
 __all__ = [
@@ -178,7 +178,7 @@ def measure_novelty(
     """
     own = scores[kept]
     of = {kind: np.atleast_2d(values) for kind, values in own.foreign.items()}
-    wrongly = mean_figure((own.brain > limit).astype(np.float64), weights, groups)
+    wrongly = mean_figure((own.brain > limit).astype(np.float64), weights, groups, share=True)
     return NoveltyPart(
         score=kept,
         auroc={
@@ -208,7 +208,7 @@ def auroc(
     """Chance that a foreign image scores above a brain slice, ties half, with its clustered 95 % interval.
 
     A pair counts only where one model scored both. A resample draws groups of brain slices, and foreign images with
-    all their scores.
+    all their scores; where none differs the interval is the exact one (:mod:`tumorscope.evaluation.intervals`).
 
     Parameters
     ----------
@@ -246,9 +246,9 @@ def auroc(
         if counted > 0:  # of few images a resample may hold none that one model was asked about
             drawn[turn] = (of_groups @ wins @ of_foreign) / counted
     value = float(wins.sum() / pairs.sum())
-    tail = 50.0 * (1.0 - LEVEL)
-    low, high = np.nanpercentile(drawn, [tail, 100.0 - tail])
-    return Figure(value=value, low=min(float(low), value), high=max(float(high), value))
+    found = figure_of(value, drawn)
+    # Every foreign image above every slice: so many pairs of a group and an image are independent.
+    return share_figure(value, min(len(names), table.shape[1])) if has_no_width(found) else found
 
 
 def _below(brain: Floats, foreign: Floats) -> Floats:

@@ -13,10 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.card import Figure
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.evaluation.intervals import RESAMPLES, SEED, rate_figures, share_figure
+from tumorscope.evaluation.intervals import RESAMPLES, SEED, rate_figures
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.report import Stratum
 
@@ -85,10 +84,10 @@ def measure_strata(
                 f"{name} of {key} ({groups})" for name, groups in of_class.items() if groups < FEWEST_GROUPS
             ]
             figures = rate_figures(part, {}, resamples=resamples, seed=seed)
-            kept = {"accuracy": _with_width(figures["accuracy"], part.group_count)}
+            kept = {"accuracy": figures["accuracy"]}
             for name, groups in of_class.items():
                 if groups >= FEWEST_GROUPS:
-                    kept[f"sensitivity_{name}"] = _with_width(figures[f"sensitivity_{name}"], groups)
+                    kept[f"sensitivity_{name}"] = figures[f"sensitivity_{name}"]
             measured.append(Stratum(by=by, key=key, images=len(part), groups=part.group_count, figures=kept))
         if small:
             notes.append(
@@ -150,11 +149,6 @@ def _groups_by_class(table: PredictionTable) -> dict[str, int]:
         for key in CLASS_ORDER
         if (table.labels == key.position).any()
     }
-
-
-def _with_width(figure: Figure, groups: int) -> Figure:
-    """The exact interval of one draw a group where nothing was wrong, or all, and a bootstrap finds no variation."""
-    return share_figure(figure.value, groups) if figure.low == figure.high else figure
 
 
 def _subset(table: PredictionTable, rows: NDArray[np.int64]) -> PredictionTable:

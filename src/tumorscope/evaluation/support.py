@@ -1,7 +1,7 @@
 """What too few groups cannot carry: rates that rest on one group, and folds of one.
 
-Owns the smallest number of groups that an interval may be made of, and what a reader is told below it. The bootstrap of
-one group has nothing to resample: it returns an interval of no width, which promises certainty where there is none.
+Owns the smallest number of groups that an interval may be made of, and what a reader is told below it. One
+group says nothing of how groups differ: whatever interval is made of it promises more than there is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tumorscope.core.card import Figure
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.evaluation.predictions import PredictionTable
 
-__all__ = ["FEWEST", "few_groups_notes", "without_false_certainty"]
+__all__ = ["FEWEST", "few_groups_notes", "groups_behind", "without_false_certainty"]
 
 FEWEST = 2
 """Groups that an interval needs at least."""
@@ -36,7 +36,7 @@ def without_false_certainty(figures: Mapping[str, Figure], table: PredictionTabl
     dict
         Such rates have the interval 0 to 1; means of losses, which have no upper end, are left out.
     """
-    support = _support(table)
+    support = groups_behind(table)
     found = {}
     for name, figure in figures.items():
         if support.get(name, table.group_count) >= FEWEST:
@@ -71,8 +71,11 @@ def few_groups_notes(table: PredictionTable) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _support(table: PredictionTable) -> dict[str, int]:
-    """How many groups the figures of a class rest on."""
+def groups_behind(table: PredictionTable) -> dict[str, int]:
+    """How many groups the figures of each class rest on, by their names; all others rest on every group.
+
+    An area under a curve compares images of a class with images of the others: it rests on the fewer of the two.
+    """
     said = table.logits.argmax(axis=1)
     found = {}
     for key in CLASS_ORDER:
@@ -80,7 +83,7 @@ def _support(table: PredictionTable) -> dict[str, int]:
         found[f"sensitivity_{key.value}"] = own
         found[f"specificity_{key.value}"] = other
         found[f"ppv_{key.value}"] = _groups(table, said == key.position)
-        for kind in ("auroc", "ap"):  # both compare images of the class with images of the others
+        for kind in ("auroc", "ap"):
             found[f"{kind}_{key.value}"] = min(own, other)
     return found
 

@@ -169,8 +169,8 @@ def _figures(name: str, table: PointingTable, rows: NDArray[np.bool_]) -> Pointi
         key=name,
         images=len(targets),
         groups=len(np.unique(groups)),
-        pointing=mean_figure(table.hit[rows], weights, groups),
+        pointing=mean_figure(table.hit[rows], weights, groups, share=True),
         bound=float(np.average(table.reachable[rows], weights=weights)),
         chance=float(np.average([target.size for target in targets], weights=weights)),
-        energy=mean_figure(table.energy[rows], weights, groups),
+        energy=mean_figure(table.energy[rows], weights, groups, share=True),
     )
