@@ -81,7 +81,12 @@ class TestWhatIsNotLookedAt:
         data = search_data(Manifest(tuple(rows), manifest.root), without_fold=1)
         seen = {row.group.split("-")[1] for row in data.manifest}
         assert seen == {"4", "5", "7", "8"}  # 0, 3, 6 and 9 are in fold 1
-        assert data.left_out == {"part excluded": 12, "part test": 12, "official Testing folder": 12, "fold 1": 36}
+        assert data.left_out == {
+            "part excluded": 12,
+            "part test": 12,
+            "official Testing folder": 12,
+            "fold 1": 36,
+        }
 
     def test_nothing_is_left(self, manifest: Manifest) -> None:
         rows = tuple(replace(row, part=Part.TEST) for row in manifest)

@@ -168,6 +168,17 @@ class TestOneWorker:
         assert all(len(trial.intermediate_values) < 9 for trial in pruned)
         assert trials[0].state is TrialState.COMPLETE
 
+    def test_the_values_of_a_lost_trial_are_kept_whatever_the_sampler_would_say(self) -> None:
+        def stop(values: Mapping[str, Value], report: Report, name: str) -> float:
+            raise KeyboardInterrupt
+
+        study, values = open_test_study("k.journal", Path()), {"rate": 0.125, "epochs": 8, "flip": None}
+        study.enqueue_trial(values, user_attrs={PLACE: 0})
+        with pytest.raises(KeyboardInterrupt):
+            make_worker("k.journal", 1, Sampler.TPE, Path(), stop).work()
+        make_worker("k.journal", 1, Sampler.TPE, Path(), _values).work()
+        assert [trial.params for trial in _trials("k.journal")] == [values, values]
+
     def test_a_trial_that_ends_every_worker_is_given_up(self) -> None:
         def run(values: Mapping[str, Value], report: Report, name: str) -> float:
             if name.startswith("1-"):
