@@ -1,4 +1,4 @@
-"""One small fit in a process of its own, so that a test can kill it: ``fit_once.py FOLDER``."""
+"""One small fit in a process of its own, so that a test can kill it: ``fit_once.py FOLDER [KEY=VALUE ...]``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.preprocess import preprocess
+from tumorscope.core.labels import CLASS_ORDER, Diagnosis
+from tumorscope.dataset.manifest import Box
+from tumorscope.explanation.box import to_square
+from tumorscope.preprocess import find_head, preprocess
 from tumorscope.synthesis.phantom import make_phantom
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.config import configure
@@ -34,9 +36,25 @@ def rows(per_class: int = 16) -> TrainingRows:
     labels = np.array([diagnosis.position for diagnosis, _ in seeds], dtype=np.int64)
     doubled = np.concatenate([images, images[:, :, ::-1]])
     names = tuple(f"{diagnosis}-{seed}" for diagnosis, seed in seeds) * 2
-    return TrainingRows(doubled, np.tile(labels, 2), names, np.arange(len(doubled)))
+    boxes = np.array([_box(diagnosis, seed) for diagnosis, seed in seeds], dtype=np.float32)
+    mirrored = np.stack([1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]], axis=1)
+    places = np.concatenate([boxes, mirrored])
+    return TrainingRows(doubled, np.tile(labels, 2), names, np.arange(len(doubled)), places)
+
+
+def _box(diagnosis: Diagnosis, seed: int) -> tuple[float, float, float, float]:
+    phantom = make_phantom(diagnosis, seed, size=64)
+    if phantom.box is None:
+        return (np.nan, np.nan, np.nan, np.nan)
+    return to_square(Box(*phantom.box), find_head(phantom.pixels), (64, 64))
 
 
 if __name__ == "__main__":
     data = rows()
-    fit(configure("efficientnet-lite0", SETTINGS), data, data, Path(sys.argv[1]), progress=False)
+    fit(
+        configure("efficientnet-lite0", (*SETTINGS, *sys.argv[2:])),
+        data,
+        data,
+        Path(sys.argv[1]),
+        progress=False,
+    )

@@ -6,9 +6,11 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.training.config import Augmentation, Supervision, TrainingConfig, configure
@@ -71,6 +73,8 @@ def test_defaults_come_from_the_recipe() -> None:
         ("learning_rate=0", r"learning_rate is 0; input should be greater than 0"),
         ("precision=16", r"precision is '16'; input should be 'auto', '32' or 'bf16'"),
         ("pretrained=maybe", r"pretrained is 'maybe'; input should be a valid boolean"),
+        ("supervision.past=1", r"no setting 'supervision\.past'; did you mean 'supervision\.paste'\?"),
+        ("supervision.paste=2", r"supervision\.paste is 2; input should be less than or equal to 1"),
         ("augmentation.flip=2", r"augmentation\.flip is 2; input should be less than or equal to 1"),
         ("augmentation=1", r"augmentation is 1; input should be a valid dictionary"),
         ("checkpoint_seconds=600", r"checkpoint_seconds is 600; input should be less than or equal to 60"),
@@ -126,6 +130,22 @@ class TestHash:
         assert {key.split(".")[0] for key in changes} == set(TrainingConfig.model_fields) - {"recipe"}
         hashes = {configure(RECIPE, [f"{key}={value}"]).sha256 for key, value in changes.items()}
         assert len(hashes | {configure(RECIPE).sha256}) == len(changes) + 1
+
+    def test_a_run_recorded_before_boxes_were_learnt_from_keeps_its_record(self) -> None:
+        record = Path(__file__).parents[2] / "records" / RECIPE / "config.yaml"
+        values = yaml.safe_load(record.read_text(encoding="utf-8"))
+        config = TrainingConfig.model_validate(values)
+        # What the card of the bundle that ships says.
+        assert config.sha256 == "9de7f1e3508adb5491641e7b478a2c959b40b140e06fed7239a343a301a70eda"
+        assert config.model_dump() == values
+        assert json.loads(config.model_dump_json()) == values
+
+    def test_what_is_learnt_from_boxes_is_recorded(self) -> None:
+        config = configure(RECIPE, ["supervision.pointing=0.5"])
+        assert config.supervision.active
+        assert not config.supervision.transplants
+        assert config.model_dump()["supervision"]["pointing"] == 0.5
+        assert TrainingConfig.model_validate(config.model_dump()) == config
 
     def test_it_is_the_same_in_another_process(self) -> None:
         code = (

@@ -15,6 +15,13 @@ from tumorscope.training.history import read_history
 
 SCRIPT = Path(__file__).with_name("fit_once.py")
 STEPS_AN_EPOCH = 16
+BOXES = (
+    "supervision.pointing=0.5",
+    "supervision.box=1",
+    "supervision.paste=0.5",
+    "supervision.heal=0.5",
+    "supervision.decoy=0.5",
+)
 
 
 def _steps_of(checkpoint: Path) -> int:
@@ -22,9 +29,9 @@ def _steps_of(checkpoint: Path) -> int:
     return steps
 
 
-def _killed_in_mid_epoch(folder: Path) -> int:
+def _killed_in_mid_epoch(folder: Path, settings: tuple[str, ...]) -> int:
     """Start a fit, kill it with SIGKILL after a checkpoint inside an epoch, and give the step it holds."""
-    process = subprocess.Popen([sys.executable, str(SCRIPT), str(folder)])
+    process = subprocess.Popen([sys.executable, str(SCRIPT), str(folder), *settings])
     checkpoint = folder / "last.ckpt"
     deadline = time.monotonic() + 120
     try:
@@ -42,19 +49,21 @@ def _killed_in_mid_epoch(folder: Path) -> int:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_killed_and_resumed_is_bit_identical(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [(), BOXES], ids=["plain", "boxes"])
+def test_killed_and_resumed_is_bit_identical(tmp_path: Path, settings: tuple[str, ...]) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run([sys.executable, str(SCRIPT), str(whole)], check=True)
+    subprocess.run([sys.executable, str(SCRIPT), str(whole), *settings], check=True)
 
-    steps = _killed_in_mid_epoch(broken)
+    steps = _killed_in_mid_epoch(broken, settings)
     assert steps % STEPS_AN_EPOCH > 0
     assert not (broken / "weights.safetensors").exists()
-    subprocess.run([sys.executable, str(SCRIPT), str(broken)], check=True)
+    subprocess.run([sys.executable, str(SCRIPT), str(broken), *settings], check=True)
 
     expected, resumed = load_file(whole / "weights.safetensors"), load_file(broken / "weights.safetensors")
     assert expected.keys() == resumed.keys()
     different = [name for name in expected if not torch.equal(expected[name], resumed[name])]
     assert different == []
+    assert not any("box_head" in name for name in expected)
     assert not (broken / "last.ckpt").exists()
     assert [row["epoch"] for row in read_history(broken)] == ["0", "1"]
     assert read_history(broken)[-1] == read_history(whole)[-1]

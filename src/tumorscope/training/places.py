@@ -17,7 +17,7 @@ __all__ = ["TUMOURS", "BoxHead", "box_loss", "pointing_loss"]
 TUMOURS = tuple(key.position for key in CLASS_ORDER if key is not Diagnosis.NOTUMOR)
 """Classes that the box head marks, in the order of its channels."""
 
-_EMPTY = 0.25  # cells; less of a box than this is left of the image after augmentation
+_EMPTY = 0.05  # cells; less of a box than this is left of the image after augmentation
 
 
 class BoxHead(nn.Module):

@@ -23,6 +23,7 @@ Boxes = NDArray[np.float32]
 
 _HEALTHY = Diagnosis.NOTUMOR.position
 _MARGIN = 1.25  # of the ellipse over the box: boxes are tight, and swelling goes beyond
+_WHOLE = 1.45  # the same where a tumour is taken out: it reaches into the corners of its box
 _SIGNAL = 0.1  # brightness above which there is head
 _FULL = 0.5  # share of a place that must be bright
 _WITHIN = 0.97  # share of a place that must lie within the head's outline
@@ -37,7 +38,7 @@ _OUTLINE = 20  # pixels a side of the outlines by which heads are compared
 _SYMMETRIC = (
     0.92  # agreement of an outline with its mirror image from which the head is seen from above or in front
 )
-_HEALED = 0.05  # of the square: the brain around a larger tumour would show where it was
+_HEALED = 0.04  # of the square: the brain around a larger tumour would show where it was
 
 
 class Changed(NamedTuple):
@@ -154,7 +155,7 @@ def transplant(
         if label == _HEALTHY:
             if pasting < settings.paste and donors.has_tumours:
                 image = _paste_tumour(image, k, result, donors, rng)
-        elif _area(boxes[k]) <= _HEALED and healing < settings.heal:
+        elif _can_be_healed(image, boxes[k]) and healing < settings.heal:
             image = _heal(image, boxes[k], donors, rng)
             result.labels[k], result.boxes[k], result.weights[k] = _HEALTHY, np.nan, settings.heal_weight
         placed = result.labels[k] == _HEALTHY or np.isfinite(result.boxes[k]).all()
@@ -179,14 +180,22 @@ def _paste_tumour(image: Image, k: int, result: Changed, donors: Donors, rng: np
     return image
 
 
+def _can_be_healed(image: Image, box: NDArray[np.float32]) -> bool:
+    """Whether a tumour is known, small, and away from the edge of the head, which could not be grown again."""
+    if not _area(box) <= _HEALED:
+        return False
+    inside = _ellipse(box, image, _WHOLE).radius((image.shape[0], image.shape[1])) < 1.0
+    return bool(inside.any() and _within(image > _SIGNAL)[inside].mean() >= _WITHIN)
+
+
 def _heal(image: Image, box: NDArray[np.float32], donors: Donors, rng: np.random.Generator) -> Image:
     """The image with healthy tissue in the place of its tumour.
 
     From the other side of the same head where that holds nothing of the tumour, else from the same place of a
     healthy head, or grown in from around the tumour.
     """
-    ellipse = _ellipse(box, image)
-    apart = abs(box[0] + box[2] - 1.0) > _MARGIN * (box[2] - box[0])
+    ellipse = _ellipse(box, image, _WHOLE)
+    apart = abs(box[0] + box[2] - 1.0) > _WHOLE * (box[2] - box[0])
     outline = _outline(image)
     kind = rng.random()
     if apart and kind < 0.6 and _agreement(outline, outline[:, ::-1]) >= _SYMMETRIC:
@@ -298,10 +307,10 @@ def _overlap(ellipse: Ellipse, box: NDArray[np.float32], image: Image) -> bool:
     )
 
 
-def _ellipse(box: NDArray[np.float32], image: Image) -> Ellipse:
+def _ellipse(box: NDArray[np.float32], image: Image, margin: float = _MARGIN) -> Ellipse:
     left, top, right, bottom = box.tolist()
     place = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
-    return Ellipse.of_box(place, (image.shape[0], image.shape[1]), _MARGIN)
+    return Ellipse.of_box(place, (image.shape[0], image.shape[1]), margin)
 
 
 def _box(ellipse: Ellipse, image: Image) -> NDArray[np.float32]:
