@@ -57,6 +57,18 @@ def test_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "is finished" not in again
 
 
+def test_images_that_could_not_be_read_are_told_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin = write_files(tmp_path / "in", {**sartaj_files(), "Training/no_tumor/cut.jpg": picture(9)[:200]})
+    out = tmp_path / "out"
+    command = ["data", "fetch", "sartaj", "--out", str(out), "--from", str(origin)]
+    assert run(command) == 1
+    assert "cut.jpg" in capsys.readouterr().err
+    assert run(command) == 1
+    assert "left out when it was fetched: 1 image" in capsys.readouterr().err
+
+
 def test_a_finished_folder_says_that_it_did_not_look_at_another_source(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,7 +151,10 @@ def test_indexing_recognises_the_kaggle_set(
     out = tmp_path / "manifest.csv"
     assert run(["data", "index", str(tmp_path / "set"), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "recognised as brain-tumor-mri-dataset@7023, incomplete: 24 of 7,023 images are here" in said
+    assert (
+        "recognised as brain-tumor-mri-dataset@7023, incomplete: 24 different files of its 7,023 are here"
+        in said
+    )
     assert {row.dataset for row in read_manifest(out)} == {"brain-tumor-mri-dataset@7023"}
 
 
@@ -164,7 +179,7 @@ def test_indexing_says_that_some_files_are_of_the_kaggle_set(
     for path in sorted((real_data / "brain-tumor-mri" / "Testing" / "glioma").iterdir())[:3]:
         shutil.copyfile(path, folder / path.name)
     for number in range(4):
-        Image.fromarray(np.full((20, 20), number, np.uint8)).save(folder / f"own-{number}.png")
+        Image.fromarray(np.eye(20, dtype=np.uint8) * (number + 1)).save(folder / f"own-{number}.png")
     out = tmp_path / "manifest.csv"
     assert run(["data", "index", str(tmp_path / "set"), "--out", str(out)]) == 0
     assert "3 of 7 files are those of brain-tumor-mri-dataset@7023, but" in capsys.readouterr().out

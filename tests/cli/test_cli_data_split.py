@@ -87,10 +87,29 @@ def test_folds_and_a_held_out_part_with_their_certificate(
     assert [side.side for side in found.sides] == ["1", "2", "3", "train", "test"]
     assert {uneven.split: uneven.wanted for uneven in found.most_uneven} == {"fold": 1 / 3, "part": 0.25}
 
-    assert "on two sides: patient 0 (known of 0 images), group 0, slice 0, file 0, pixels 0" in printed.out
-    assert "farthest from even: " in printed.out
+    assert "on two sides: group 0, slice 0, file 0, pixels 0; patients: not known" in printed.out
+    assert "known of" not in printed.out  # every picture was read, so the hash of its pixels is known
+    assert {check.key.value: check.images for check in found.checked}["pixels"] == 96
+    assert all(row.pixels_sha256 for row in after)
+    assert "farthest from even: " not in printed.out
     assert f"written to {out}, certificate to {certificate_path(out)}" in printed.out
     assert "the manifest's own folds" not in printed.err
+
+
+def test_an_even_split_names_nothing_as_farthest_from_even(
+    phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "split.csv"
+    plain = Manifest(
+        tuple(replace(row, group=row.sha256, slice_id=row.sha256) for row in read_manifest(phantoms)),
+        phantoms,
+    )
+    write_manifest(plain, phantoms / "plain.csv")
+    assert _split(phantoms / "plain.csv", "--folds", "4", "--trust-groups", "--out", out) == 0
+    assert [uneven.share for uneven in _certificate(out).most_uneven] == [0.25]
+    assert "farthest from even" not in capsys.readouterr().out
+    assert _split(phantoms / "plain.csv", "--folds", "5", "--trust-groups", "--out", out) == 0
+    assert "farthest from even: " in capsys.readouterr().out
 
 
 def test_the_command_of_the_certificate_makes_the_same_files_and_the_order_of_rows_does_not_matter(

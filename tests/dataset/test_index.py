@@ -14,7 +14,7 @@ from PIL import Image
 from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.core.labels import Diagnosis
 from tumorscope.dataset.class_names import ClassNames
-from tumorscope.dataset.index import foreign_links, index_folder, measure, unlabelled_folders
+from tumorscope.dataset.index import foreign_links, index_folder, measure, other_files, unlabelled_folders
 from tumorscope.dataset.manifest import OfficialSplit
 from tumorscope.synthesis.phantom import make_phantom
 
@@ -49,6 +49,19 @@ def test_the_nearest_class_folder_counts_and_split_folders_are_known(fill: Fill)
     }
     assert {row.source for row in index_folder(tree)} == {"tree"}
     assert [path.name for path in unlabelled_folders(tree)] == ["tree", "notes"]
+
+
+def test_what_neither_name_nor_content_makes_an_image_is_passed_over_everywhere(fill: Fill) -> None:
+    tree = fill(
+        "glioma/a.png", "glioma/notes.txt", "glioma/Thumbs.db", "glioma/old.gif", "other/readme.txt", "left/x.txt",
+        "README.md",
+    )  # fmt: skip
+    Image.fromarray(make_phantom(Diagnosis.GLIOMA, 1, 64).pixels).save(tree / "glioma" / "bare", "PNG")
+    Image.fromarray(make_phantom(Diagnosis.GLIOMA, 2, 64).pixels).save(tree / "other" / "bare", "PNG")
+    names = ClassNames.parse(["left=skip"])
+    assert [row.path.name for row in index_folder(tree, names)] == ["a.png", "bare", "old.gif"]
+    assert [path.name for path in unlabelled_folders(tree, names)] == ["other"]
+    assert [path.name for path in other_files(tree, names)] == ["Thumbs.db", "notes.txt", "readme.txt"]
 
 
 def test_the_order_is_that_of_the_paths_as_text(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,8 +94,21 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("", r"manifest\.csv lacks the column 'path'"),
-            ("path,class\n0.png,glioma\n", r"lacks the column 'label'; needed are: path, label"),
+            ("", r"manifest\.csv lacks the columns 'path' and 'label'; its columns are none"),
+            (
+                "path,class\n0.png,glioma\n",
+                r"lacks the column 'label'; its columns are 'path', 'class'; call",
+            ),
+            (
+                "image,diagnosis\n0.png,glioma\n",
+                r"lacks the columns 'path' and 'label'; its columns are 'image', 'diagnosis'; call that of the image "
+                r"files path and that of the classes label",
+            ),
+            (
+                "path;label\n0.png;glioma\n",
+                r"its first line, 'path;label', is separated by ';'; save the table with commas",
+            ),
+            ("path\tlabel\n0.png\tglioma\n", r"is separated by a tab; save the table with commas"),
             ("path,label\n", r"manifest\.csv has no rows"),
             (
                 "path,label\n0.png,glioma\n1.png,tumor\n",

@@ -141,7 +141,9 @@ def test_says_what_was_found(open_page: OpenPage, file: Path, audit: Audit) -> N
         assert f"{number:,}" in text
     assert NOTICE in text
     assert audit.manifest_sha256 in text
-    assert "and 1,255 more, see audit.json" in text
+    # How many there are beyond those of the page stands where the list ends, not beside what unfolds it.
+    assert "more, see audit.json" not in page.inner_text("#copies")
+    assert "and 1,255 more, see audit.json" in (page.text_content("#copies") or "")
     assert "84.1\N{NO-BREAK SPACE}% of the classes were guessed right" in text
     assert "the source it was traced to says otherwise: meningioma" in text
 
@@ -220,6 +222,9 @@ def test_a_probe_at_chance_is_no_shortcut(audit: Audit) -> None:
     figures = {"accuracy": 0.29, "low": 0.26, "high": 0.32, "sensitivity": {}}
     assert audit.shortcut.importances
     assert "What gives the class away" in audit_page(audit, picture)
+    scattered = audit.shortcut.model_copy(update={"importances": {"mean": 0.01}})
+    page = audit_page(audit.model_copy(update={"shortcut": scattered}), picture)
+    assert "<b>What gives the class away:</b> no single feature." in page
     weak = ShortcutFigures.model_validate(audit.shortcut.model_dump() | figures)
     page = audit_page(empty_audit()[0].model_copy(update={"shortcut": weak}), picture)
 
@@ -227,6 +232,19 @@ def test_a_probe_at_chance_is_no_shortcut(audit: Audit) -> None:
     assert "of the way from chance" not in page
     assert "What gives the class away" not in page
     assert "Chance is the accuracy of always giving the most frequent class" in page
+
+
+def test_one_pair_alone_is_wider_than_one_of_many(open_page: OpenPage, tmp_path: Path, audit: Audit) -> None:
+    widths = []
+    for pairs in (audit.pairs[:1], [one for one in audit.pairs if one.kind is audit.pairs[0].kind]):
+        path = tmp_path / f"{len(pairs)}.html"
+        path.write_text(
+            audit_page(audit.model_copy(update={"pairs": tuple(pairs)}), picture), encoding="utf-8"
+        )
+        box = open_page(path).page.locator("#copies .card").first.bounding_box()
+        assert box is not None
+        widths.append(box["width"])
+    assert widths[0] > 1.9 * widths[1]
 
 
 def test_a_telephone_shows_what_is_wrong_with_a_file(open_page: OpenPage, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tumorscope.core.errors import InvalidManifest
+from tumorscope.core.errors import InvalidManifest, UnsupportedImage
 from tumorscope.core.slice import Slice
 from tumorscope.dataset.load import load_slice
 from tumorscope.reading.files import read_bytes
@@ -62,7 +62,7 @@ def read_labelled(path: Path) -> tuple[ImageFacts, Slice]:
     Raises
     ------
     UnsupportedImage
-        If the file holds several slices, or none that is not blank.
+        If the file holds several slices, or none that is not blank: all pixels of one value.
     TumorscopeError
         As reading does.
     """
@@ -74,6 +74,12 @@ def read_labelled(path: Path) -> tuple[ImageFacts, Slice]:
     else:
         image = load_slice(path)
         mode = _raster_mode(content) if kind else image.pixels.dtype.name
+    first = image.pixels[0, 0]
+    if (image.pixels == first).all():
+        raise UnsupportedImage(
+            f"{path}: the image is blank: all {image.pixels.size} pixels have the same value, {first:g}; an image with "
+            "content is needed"
+        )
     height, width = image.shape
     facts = ImageFacts(
         sha256=hashlib.sha256(content).hexdigest(),

@@ -17,9 +17,17 @@ from tumorscope.dataset.class_names import MAP_OTHERS, ClassNames
 from tumorscope.dataset.facts import ImageFacts, file_hash
 from tumorscope.dataset.manifest import ImageRecord, Manifest, OfficialSplit
 from tumorscope.dataset.scan import Failure, Progress, scan
-from tumorscope.reading.registry import has_image_suffix
+from tumorscope.reading.registry import has_image_suffix, identify
 
-__all__ = ["Indexed", "foreign_links", "index_folder", "measure", "unlabelled_folders", "with_facts"]
+__all__ = [
+    "Indexed",
+    "foreign_links",
+    "index_folder",
+    "measure",
+    "other_files",
+    "unlabelled_folders",
+    "with_facts",
+]
 
 _SPLIT_FOLDERS = {
     "training": OfficialSplit.TRAINING,
@@ -27,6 +35,9 @@ _SPLIT_FOLDERS = {
     "testing": OfficialSplit.TESTING,
     "test": OfficialSplit.TESTING,
 }
+_HEAD = 1024  # bytes by which a format is known
+# Pictures that are not read here: they fail and are named, lest a class lose images without a word.
+_OTHER_PICTURES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".mha", ".nrrd", ".npy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +56,8 @@ def index_folder(folder: Path, class_names: ClassNames | None = None) -> Manifes
     folder
         Holds sub-folders, at any depth, named after the classes; the nearest one counts. A folder named
         ``Training``, ``train``, ``Testing`` or ``test`` above an image gives its official split. Hidden files and
-        folders are passed over, and so are links to folders and links that lead out of the folder or nowhere:
-        what those point to is never read.
+        folders are passed over, and so are files that neither their name nor their content makes an image, links to
+        folders, and links that lead out of the folder or nowhere: what those point to is never read.
     class_names
         Further names of the classes.
 
@@ -75,7 +86,7 @@ def index_folder(folder: Path, class_names: ClassNames | None = None) -> Manifes
         )
         for name in place.files:
             path = place.path / name
-            if _is_foreign_link(folder, path):
+            if _is_foreign_link(folder, path) or not _may_be_image(path):
                 continue
             sha256 = file_hash(path)
             rows.append(
@@ -111,7 +122,24 @@ def unlabelled_folders(folder: Path, class_names: ClassNames | None = None) -> t
     return tuple(
         place.path
         for place in _walk(folder)
-        if _class_folder(place.inner, names) is None and any(has_image_suffix(name) for name in place.files)
+        if _class_folder(place.inner, names) is None
+        and any(_holds_image(folder, place.path / name) for name in place.files)
+    )
+
+
+def other_files(folder: Path, class_names: ClassNames | None = None) -> tuple[Path, ...]:
+    """Files below a sub-folder that :func:`index_folder` passes over, since they are no images.
+
+    A file is an image by its suffix or by its content; whether it can be read is another question. Sub-folders whose
+    images were asked to be left out are not looked at.
+    """
+    names = class_names or ClassNames()
+    return tuple(
+        place.path / name
+        for place in _walk(folder)
+        if place.inner and (_class_folder(place.inner, names) is None or _has_class(place.inner, names))
+        for name in place.files
+        if not _is_foreign_link(folder, place.path / name) and not _may_be_image(place.path / name)
     )
 
 
@@ -186,6 +214,22 @@ def _has_class(inner: tuple[str, ...], names: ClassNames) -> bool:
     """Whether images in the folder have a class, and are not left out."""
     name = _class_folder(inner, names)
     return name is not None and names.diagnosis(name, "") is not None
+
+
+def _may_be_image(path: Path) -> bool:
+    """Whether a file's suffix or its first bytes are those of an image."""
+    if has_image_suffix(path.name) or path.name.lower().endswith(_OTHER_PICTURES):
+        return True
+    try:
+        with path.open("rb") as stream:
+            return identify(stream.read(_HEAD)) is not None
+    except OSError:
+        return True  # that it may not be read is said where it is opened
+
+
+def _holds_image(folder: Path, path: Path) -> bool:
+    """As :func:`_may_be_image`; of a link that leads out only the name is looked at."""
+    return has_image_suffix(path.name) or (not _is_foreign_link(folder, path) and _may_be_image(path))
 
 
 def _refuse_unreadable(error: OSError) -> None:

@@ -62,7 +62,7 @@ def looks_of(manifest: Manifest, progress: Progress | None = None) -> Looks:
     pairs = [pair for pair in copies.pairs if pair.first not in failures and pair.second not in failures]
     measured = [features for row, features in zip(seen.rows, seen.found, strict=True) if row not in failures]
     return Looks(
-        Copies(tuple(pairs), tuple(failures[row] for row in sorted(failures))),
+        Copies(tuple(pairs), tuple(failures[row] for row in sorted(failures)), copies.pixels),
         np.stack(measured) if measured else np.empty((0, 0)),
     )
 

@@ -59,6 +59,7 @@ _REQUIRED = ("path", "label")
 _SLICE_NUMBER: Final = "cheng_slice"  # its number in Figshare article 1512427, from which slice_id is made
 _KNOWN = frozenset({*COLUMNS, *_ALIASES, _SLICE_NUMBER})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHOWN_COLUMNS = 8
 _WHOLE = re.compile(r"[+-]?\d{1,18}(\.0*)?")  # tables of other tools write 3 as 3.0 where some rows have none
 _TRUTH = {"1": True, "0": False, "true": True, "false": False, "1.0": True, "0.0": False}
 
@@ -165,12 +166,29 @@ def _canonical(header: list[str], file_name: str) -> list[str]:
     renamed = [_ALIASES.get(name, name) for name in header]
     missing = [name for name in _REQUIRED if name not in renamed]
     if missing:
-        raise InvalidManifest(f"{file_name} lacks the column {missing[0]!r}; needed are: path, label")
+        raise InvalidManifest(_lacks(missing, header, file_name))
     twice = next((name for name in renamed if name in _KNOWN and renamed.count(name) > 1), None)
     if twice is not None:
         also = "".join(f" or {alias!r}" for alias, name in _ALIASES.items() if name == twice)
         raise InvalidManifest(f"{file_name} has the column {twice!r}{also} more than once; keep one of them")
     return renamed
+
+
+def _lacks(missing: list[str], header: list[str], file_name: str) -> str:
+    """What to say of a table without the columns that are needed: what it has instead, and what to do."""
+    columns = "columns" if len(missing) > 1 else "column"
+    told = f"{file_name} lacks the {columns} {' and '.join(map(repr, missing))}"
+    if len(header) == 1:
+        separator = next((sign for sign in (";", "\t", "|") if sign in header[0]), None)
+        if separator is not None:
+            mark = "a tab" if separator == "\t" else repr(separator)
+            return (
+                f"{told}: its first line, {shown(header[0])!r}, is separated by {mark}; save the table with commas "
+                "between the cells"
+            )
+    there = ", ".join(repr(shown(name)) for name in header[:_SHOWN_COLUMNS]) or "none"
+    more = f" and {len(header) - _SHOWN_COLUMNS} more" if len(header) > _SHOWN_COLUMNS else ""
+    return f"{told}; its columns are {there}{more}; call that of the image files path and that of the classes label"
 
 
 class _RowReader:

@@ -113,10 +113,16 @@ def _leak_free(manifest: Manifest) -> ImagesToTest:
     rows = [position for position, part in enumerate(leak_free(manifest)) if part is Part.TEST]
     official = sum(row.official_split is OfficialSplit.TESTING for row in manifest)
     test = manifest.subset(rows)
+    # A manifest with parts was split already, and what comparing the pictures gave is in its groups.
+    advice = (
+        "; 'tumorscope data split --leak-free' compares the pictures too"
+        if all(row.part is None for row in manifest)
+        else ""
+    )
     notes = [
         *_version(manifest),
-        f"{len(rows):,} of {official:,} official test images share no patient, copy or group with another image, by "
-        "the keys of the manifest; 'tumorscope data split --leak-free' compares the pictures too.",
+        f"{len(rows):,} of {official:,} official test images share no patient, copy or group with an image to "
+        f"learn from, by the keys of the manifest{advice}.",
     ]
     few = _classes_of_few_groups(test)
     if few:

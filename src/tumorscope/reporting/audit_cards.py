@@ -131,12 +131,14 @@ class FeatureBar:
 
 @dataclass(frozen=True, slots=True)
 class ShortcutView:
-    """The probe, in figures, a sentence, a plot and bars."""
+    """The probe, in figures, a sentence, a plot and bars of the features that cost ``least`` or more."""
 
     figures: ShortcutFigures
     sentence: str
     plot: str
-    features: Shown[FeatureBar]
+    found: bool
+    least: float
+    features: tuple[FeatureBar, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from tumorscope.dataset.audit.document import (
     Unreadable,
     Verdict,
 )
+from tumorscope.dataset.audit.shortcuts import least_loss, named_features
 from tumorscope.dataset.copies.pair import CopyKind, Orientation
 from tumorscope.reporting.audit_cards import (
     Badge,
@@ -48,7 +49,6 @@ __all__ = ["audit_page"]
 
 _ROWS = 60
 _TABLE_ROWS = 12
-_FEATURES = 15
 _OF_ONE_PICTURE = 2
 
 _RANK = {Verdict.PROBLEM: 0, Verdict.NOTICE: 1, Verdict.NOT_RUN: 2, Verdict.GOOD: 3}
@@ -322,11 +322,9 @@ def _shortcut(figures: ShortcutFigures | None) -> ShortcutView | None:
     lines = [Rate("all images", figures.accuracy, figures.low, figures.high)]
     lines += [Rate(name, value) for name, value in sensitivity.items()]
     spoken = ", ".join(f"{line.name} {line.value:.0%}" for line in lines)
-    largest = max([*figures.importances.values(), 1e-9])
-    features = [
-        FeatureBar(name, loss, max(0.0, loss) / largest)
-        for name, loss in sorted(figures.importances.items(), key=lambda item: -item[1])
-    ]
+    found = figures.low > figures.chance
+    named = named_features(figures) if found else {}  # what a probe at chance leans on is noise
+    largest = max(named.values(), default=1.0)
     return ShortcutView(
         figures=figures,
         sentence=_meaning(figures),
@@ -336,8 +334,9 @@ def _shortcut(figures: ShortcutFigures | None) -> ShortcutView | None:
             name="shortcut",
             description=f"Share guessed right without looking at the brain: {spoken}; chance {figures.chance:.0%}.",
         ),
-        # What a probe at chance leans on is noise.
-        features=first_of(features if figures.low > figures.chance else [], _FEATURES),
+        found=found,
+        least=least_loss(figures.images),
+        features=tuple(FeatureBar(name, loss, loss / largest) for name, loss in named.items()),
     )
 
 

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -49,5 +50,6 @@ def planted_folder(root: Path) -> Path:
     save(root / "Training" / "meningioma" / "copy.png", encoded(wrong, compress_level=0))
     whole = encoded(make_phantom(Diagnosis.NOTUMOR, 77, 256).pixels, "JPEG", quality=90)
     save(root / "Training" / "notumor" / "cut.jpg", whole[: len(whole) // 2])
+    save(root / "Training" / "notumor" / "black.png", encoded(np.zeros((SIDE, SIDE), np.uint8)))
     save(root / "Training" / "notumor" / "notes.txt", b"see the other folder\n")
     return root

@@ -97,14 +97,20 @@ def test_two_labels_on_one_picture_are_a_conflict(planted: Audit) -> None:
 
 def test_unreadable_files_are_listed_without_the_folders_above_them(planted: Audit) -> None:
     assert [entry.path for entry in planted.unreadable] == [
+        "Training/notumor/black.png",
         "Training/notumor/cut.jpg",
-        "Training/notumor/notes.txt",
     ]
-    assert [entry.code for entry in planted.unreadable] == ["unreadable-image", "unreadable-image"]
+    assert [entry.code for entry in planted.unreadable] == ["unsupported-image", "unreadable-image"]
+    assert "is blank: all 4096 pixels" in planted.unreadable[0].message
     for entry in planted.unreadable:
         assert entry.path in entry.message
         assert "/tmp" not in entry.message
         assert "pytest" not in entry.message
+    classes = checked(planted)["empty-classes"].sentence
+    assert classes == (
+        "Every class has images: glioma 7, meningioma 7, notumor 6 and pituitary 6; 2 files that cannot be read not "
+        "counted."
+    )
     check = checked(planted)["unreadable"]
     assert (check.verdict, check.count) == (Verdict.PROBLEM, 2)
     assert planted.images == 28
@@ -318,6 +324,16 @@ class TestModel:
         assert "learnt wrong labels by heart" not in checks["label-errors"].sentence
         assert found.model == "made 1.0"
         as_json(found)
+
+    @pytest.mark.parametrize(("wrong", "verdict"), [(1, Verdict.NOTICE), (4, Verdict.PROBLEM)])
+    def test_suspects_are_a_problem_where_chance_hardly_gives_so_many(
+        self, tmp_path: Path, wrong: int, verdict: Verdict
+    ) -> None:
+        manifest = read_manifest(plain_folder(tmp_path / "images", 5))
+        truth = manifest.labels()
+        truth[:wrong] = (truth[:wrong] + 1) % 4
+        check = checked(audit(manifest, data="images", model=self.asked(truth)))["label-errors"]
+        assert (check.verdict, check.count) == (verdict, wrong)
 
     def test_a_model_made_from_the_images_is_no_clean_bill(self, tmp_path: Path) -> None:
         manifest = read_manifest(plain_folder(tmp_path / "images"))

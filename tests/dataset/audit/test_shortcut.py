@@ -14,7 +14,7 @@ from tumorscope.core.slice import Slice
 from tumorscope.dataset.audit.appearance import FEATURES, appearance, sample
 from tumorscope.dataset.audit.document import ShortcutFigures, Verdict
 from tumorscope.dataset.audit.run import audit
-from tumorscope.dataset.audit.shortcuts import shortcut_check
+from tumorscope.dataset.audit.shortcuts import named_features, shortcut_check
 from tumorscope.dataset.facts import ImageFacts
 from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.dataset.shortcut import LARGEST, probe
@@ -47,7 +47,9 @@ def test_the_format_of_the_file_gives_the_class_away(tmp_path: Path) -> None:
     assert {row[0] for row in found.tables[-1].rows} == {"PNG", "JPEG", "BMP", "WebP"}
     (check,) = [check for check in found.checks if check.key == "shortcuts"]
     assert check.verdict is Verdict.PROBLEM
-    assert "file" in check.sentence
+    strongest = next(iter(found.shortcut.importances))
+    assert strongest in ("file format", "pixel mode", "file bytes per pixel")
+    assert f"most of all by {strongest}" in check.sentence
 
 
 def test_shuffled_labels_are_no_better_known_than_by_chance() -> None:
@@ -57,6 +59,21 @@ def test_shuffled_labels_are_no_better_known_than_by_chance() -> None:
     assert figures.low < figures.chance + 0.03
     assert abs(figures.accuracy - figures.chance) < 0.06
     assert figures.high - figures.low < 0.1
+
+
+@pytest.mark.parametrize("count", [24, 200, 1000])
+def test_features_that_say_nothing_are_never_named(count: int) -> None:
+    labels = np.arange(count) % 4
+    features = RNG.normal(size=(count, 12)).astype(np.float32)
+    features[:, 0] = labels
+    figures = probed(features, labels, np.arange(count))
+    assert figures is not None
+    assert list(named_features(figures)) == [next(iter(figures.importances))]
+    assert "most of all by f0." in shortcut_check(figures).sentence
+    weak = {name: min(loss, 0.019) for name, loss in figures.importances.items()}
+    assert (
+        ", by no single feature." in shortcut_check(figures.model_copy(update={"importances": weak})).sentence
+    )
 
 
 @pytest.mark.parametrize(

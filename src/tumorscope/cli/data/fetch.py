@@ -34,9 +34,9 @@ def fetch(
     """Download a public data set, check it, and write its manifest.
 
     Run it again after an interruption: it goes on where it stopped. A finished folder stays as it is, whatever --from
-    says; delete it to make it anew. 'figshare' needs no account; the others come through kagglehub, from its cache
-    (KAGGLEHUB_CACHE) where they are complete there. What is printed of licences is what the sources' pages said; read
-    them before you pass images on.
+    says; delete it to make it anew. Images that cannot be read are left out (exit status 1, each time). 'figshare'
+    needs no account; the others come through kagglehub, from its cache (KAGGLEHUB_CACHE) where they are complete there.
+    What is printed of licences is what the sources' pages said; read them before you pass images on.
 
     \b
     Examples:
@@ -59,6 +59,12 @@ def fetch(
         typer.echo(f"note: {note}")
     typer.echo(f"licence: {fetched.source.licence}")
     typer.echo(f"citation: {fetched.source.citation}")
-    if fetched.failures:
-        left_out(fetched.failures)
+    left_out(fetched.failures)
+    if fetched.left_out:
+        if fetched.already:
+            typer.echo(
+                f"left out when it was fetched: {fetched.left_out:,} "
+                f"{'image' if fetched.left_out == 1 else 'images'} that cannot be read; delete {out} to fetch anew",
+                err=True,
+            )
         raise typer.Exit(1)

@@ -69,15 +69,21 @@ def names_not_met(names: ClassNames) -> None:
 
 
 def passed_over(folder: Path, names: ClassNames) -> None:
-    """Name the folders of images below ``folder`` that stand for no class, and count the links that lead out."""
-    from tumorscope.dataset.index import foreign_links, unlabelled_folders
+    """Name the folders of images that stand for no class, and count the other files and the links that lead out."""
+    from tumorscope.dataset.index import foreign_links, other_files, unlabelled_folders
 
     for place in unlabelled_folders(folder, names):
         typer.echo(
-            f"note: {place} is named after no class and was passed over; map it with "
-            "'tumorscope data index --map-label NAME=CLASS'",
-            err=True,
+            f"note: {place} is named after no class and was passed over; add --map-label NAME=CLASS", err=True
         )
+    others = other_files(folder, names)
+    if others:
+        what = (
+            "1 file that is no image was"
+            if len(others) == 1
+            else f"{len(others):,} files that are no images were"
+        )
+        typer.echo(f"note: {what} passed over, the first is {others[0]}", err=True)
     links = foreign_links(folder, names)
     if links:
         typer.echo(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["split"]
 
+_MANY = {"patient": "patients", "group": "groups", "slice": "slices", "file": "files", "pixels": "pixels"}
+
 
 def split(
     source: Annotated[Path, typer.Argument(help="A manifest, or a folder with one sub-folder per class.")],
@@ -207,6 +209,8 @@ def _summary(certificate: SplitCertificate) -> Iterator[str]:
     if certificate.by_style is not None:
         yield from _by_style(certificate.by_style)
     for uneven in certificate.most_uneven:
+        if f"{uneven.share:.1%}" == f"{uneven.wanted:.1%}":
+            continue
         yield (
             f"farthest from even: {uneven.share:.1%} of {uneven.label} in {uneven.split} {uneven.side}, "
             f"{uneven.wanted:.1%} wanted"
@@ -243,8 +247,10 @@ def _checks(certificate: SplitCertificate) -> Iterator[str]:
         f"{check.key} {check.across_folds + check.across_parts}"
         + ("" if check.images == certificate.images else f" (known of {check.images:,} images)")
         for check in certificate.checked
+        if check.images
     )
-    yield f"on two sides: {found}"
+    unknown = "".join(f"; {_MANY[check.key]}: not known" for check in certificate.checked if not check.images)
+    yield f"on two sides: {found}{unknown}"
     copies = certificate.near_copies
     if not copies.searched:
         yield "near copies were not searched: only the manifest's keys were checked"

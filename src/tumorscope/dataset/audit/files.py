@@ -51,8 +51,16 @@ def unreadable_check(manifest: Manifest, failures: Sequence[Failure]) -> tuple[C
     return check, tuple(sorted(found, key=lambda entry: entry.path))
 
 
-def class_check(manifest: Manifest) -> Check:
-    """Say which classes have no image; a classifier of four can neither learn nor be measured on such a class."""
+def class_check(manifest: Manifest, unreadable: int = 0) -> Check:
+    """Say which classes have no image; a classifier of four can neither learn nor be measured on such a class.
+
+    Parameters
+    ----------
+    manifest
+        The readable images.
+    unreadable
+        How many others there are, which count for no class.
+    """
     counts = Counter(row.label for row in manifest)
     empty = [label.value for label in CLASS_ORDER if not counts[label]]
     told = listed([f"{label.value} {counts[label]:,}" for label in CLASS_ORDER])
@@ -60,7 +68,8 @@ def class_check(manifest: Manifest) -> Check:
         key="empty-classes",
         title="Empty classes",
         verdict=Verdict.PROBLEM if empty else Verdict.GOOD,
-        sentence=f"No image of {listed(empty)}: {told}." if empty else f"Every class has images: {told}.",
+        sentence=(f"No image of {listed(empty)}: {told}" if empty else f"Every class has images: {told}")
+        + (f"; {counted(unreadable, 'file')} that cannot be read not counted." if unreadable else "."),
         count=len(empty),
     )
 
@@ -91,7 +100,7 @@ def version_check(manifest: Manifest) -> tuple[Check, tuple[str, ...]]:
 
 def _judged(stamped: Stamped, named: list[str]) -> tuple[Verdict, str]:
     if stamped.version is not None:
-        return (Verdict.NOTICE if stamped.missing else Verdict.GOOD), stamped.summary
+        return (Verdict.GOOD if stamped.is_complete else Verdict.NOTICE), stamped.summary
     if stamped.taken_over:
         return Verdict.NOTICE, stamped.summary
     if named:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.optional import require
+from tumorscope.dataset.audit.chance import RARE, so_many_by_chance
 from tumorscope.dataset.audit.document import Check, SuspectedLabel, Verdict
 from tumorscope.dataset.audit.model import Answers
 from tumorscope.dataset.audit.words import counted, percent
@@ -22,7 +23,7 @@ __all__ = ["USUAL_SHARE", "label_check", "suspects"]
 
 USUAL_SHARE = 0.033
 """Mean share of wrong labels in the test sets of ten much used benchmarks (Northcutt, Athalye and Mueller, NeurIPS
-Datasets and Benchmarks 2021); more than usual is a problem."""
+Datasets and Benchmarks 2021); more than usual, and more than chance makes of that share, is a problem."""
 
 _KEY, _TITLE = "label-errors", "Suspected label errors"
 _PURPOSE = "the search for label errors"
@@ -70,7 +71,9 @@ def label_check(manifest: Manifest, answers: Answers | None) -> tuple[Check, tup
     )
     found = tuple(sorted(found, key=lambda entry: (entry.quality, entry.path)))
     seen = int(answers.seen[rows].sum())
-    many = len(found) > USUAL_SHARE * len(rows)
+    many = len(found) > USUAL_SHARE * len(rows) and (
+        so_many_by_chance(len(found), len(rows), USUAL_SHARE) < RARE
+    )
     # Of a model that was made from the images too few suspects are found, so their lack is no good sign either.
     clean = Verdict.NOTICE if seen else Verdict.GOOD
     found_verdict = Verdict.PROBLEM if many else Verdict.NOTICE

@@ -8,18 +8,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.optional import require
+from tumorscope.dataset.audit.chance import RARE, so_many_by_chance
 from tumorscope.dataset.audit.document import Check, UnlikeBrain, Verdict
 from tumorscope.dataset.audit.model import Asked
 from tumorscope.dataset.audit.words import counted, percent
 from tumorscope.dataset.manifest import Manifest
 
-__all__ = ["MANY", "RARE", "novelty_check"]
+__all__ = ["MANY", "novelty_check"]
 
 MANY = 2.0
 """Twice as many rejections as the limit was made to give on honest slices: these images are of another kind."""
-RARE = 0.05
-"""And so many that as many honest slices would give them less often than this: of few images one tells little."""
 
 _KEY, _TITLE = "not-brain-mri", "Images unlike brain MRI"
 _DIGITS = 3
@@ -61,7 +59,7 @@ def novelty_check(
         key=lambda entry: (-entry.novelty, entry.path),
     )
     many = len(found) > MANY * model.false_rejection * len(manifest) and (
-        _by_chance(len(found), len(manifest), model.false_rejection) < RARE
+        so_many_by_chance(len(found), len(manifest), model.false_rejection) < RARE
     )
     of = counted(len(manifest), "image")
     verb = "is" if len(found) == 1 else "are"
@@ -81,9 +79,3 @@ def novelty_check(
         ),
         tuple(found),
     )
-
-
-def _by_chance(rejected: int, images: int, rate: float) -> float:
-    """How often so many or more of honest slices are rejected: the upper tail of the binomial distribution."""
-    special = require("scipy.special", extra="data", purpose="judging novelty")
-    return float(special.betainc(rejected, images - rejected + 1, rate))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import NOTICE
 from tumorscope.dataset.audit.appearance import FEATURES
@@ -31,6 +32,7 @@ from tumorscope.dataset.groups import undivided_groups
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.scan import Progress
 from tumorscope.dataset.shortcut import probe
+from tumorscope.dataset.sources.versions import stamp
 
 __all__ = ["audit"]
 
@@ -77,7 +79,7 @@ def audit(
     MissingDependency
         If the extra ``data`` is not installed.
     """
-    seen = see(manifest, model, progress)
+    seen = see(_stamped(manifest), model, progress)
     read = seen.manifest
     pairs = find_copies(seen.thumbnails, [row.pixels_sha256 or "" for row in read], progress=search_progress)
     # Only equal pixels make one picture of many here: a near copy's label is held against its own partner.
@@ -108,7 +110,7 @@ def audit(
         model=", ".join(dict.fromkeys(names)) or None,
         checks=(
             unreadable,
-            class_check(manifest),
+            class_check(read, len(manifest) - len(read)),
             data_set,
             *copy_checks(found_pairs, len(read), grouped=any(row.group != row.sha256 for row in read)),
             *leaks_found,
@@ -127,6 +129,14 @@ def audit(
         tables=cross_tables(read, seen.formats),
         notice=NOTICE,
     )
+
+
+def _stamped(manifest: Manifest) -> Manifest:
+    """With the versions recognised before any file is found unreadable: a damaged file makes no set a part of one."""
+    try:
+        return stamp(manifest).manifest
+    except InvalidManifest:
+        return manifest  # what contradicts is a finding, told by its check
 
 
 def _probe(seen: Seen, pairs: Sequence[CopyPair]) -> ShortcutFigures | None:

@@ -6,8 +6,8 @@ An audit, which reads the files anyhow, makes its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,20 +36,29 @@ class Copies:
         Exact and near copies, as positions in the manifest.
     failures
         Images that could not be read, or are other ones than the manifest says; they were compared with nothing.
+    pixels
+        Hash of the decoded pixels of each other image, by its position in the manifest.
     """
 
     pairs: tuple[CopyPair, ...]
     failures: tuple[Failure, ...]
+    pixels: Mapping[int, str] = field(default_factory=dict)
 
     def compared(self, manifest: Manifest) -> tuple[Manifest, tuple[CopyPair, ...]]:
-        """The rows of the same data set that were compared, and the pairs as positions among them."""
+        """The rows of the same data set that were compared, with the hash of their pixels, and the pairs among them."""
         failed = {failure.row for failure in self.failures}
         kept = [row for row in range(len(manifest)) if row not in failed]
         place = {row: position for position, row in enumerate(kept)}
         pairs = tuple(
             replace(pair, first=place[pair.first], second=place[pair.second]) for pair in self.pairs
         )
-        return manifest.subset(kept), pairs
+        rows = (
+            replace(
+                manifest.records[row], pixels_sha256=self.pixels.get(row, manifest.records[row].pixels_sha256)
+            )
+            for row in kept
+        )
+        return Manifest(tuple(rows), manifest.root), pairs
 
 
 def copies_of(manifest: Manifest, progress: Progress | None = None) -> Copies:
@@ -75,6 +84,7 @@ def copies_of(manifest: Manifest, progress: Progress | None = None) -> Copies:
     return Copies(
         tuple(replace(pair, first=seen.rows[pair.first], second=seen.rows[pair.second]) for pair in pairs),
         seen.failures,
+        dict(zip(seen.rows, (pixels for _, pixels in seen.found), strict=True)),
     )
 
 

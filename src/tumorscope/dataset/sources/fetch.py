@@ -53,11 +53,13 @@ class Fetched:
     path
         The manifest's file.
     failures
-        Images that could not be read; they are no part of the manifest.
+        Images that could not be read; they are no part of the manifest. None are named of a set that was there.
     notes
         What a user should know, one line each.
     already
         Whether it was there, whole, and nothing was done.
+    left_out
+        How many images could not be read when it was made.
     """
 
     source: Source
@@ -66,6 +68,7 @@ class Fetched:
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
     already: bool = False
+    left_out: int = 0
 
 
 def fetch(
@@ -130,7 +133,16 @@ def fetch(
                 f"{out} is finished, so {origin} was not looked at; to make the set anew from it, delete {out} or "
                 "name another folder"
             )
-        return Fetched(source, read_manifest(path), path, (), tuple(notes), already=True)
+        unreadable = done.get("unreadable", 0)
+        return Fetched(
+            source,
+            read_manifest(path),
+            path,
+            (),
+            tuple(notes),
+            already=True,
+            left_out=unreadable if isinstance(unreadable, int) else 0,
+        )
     place.sweep(f".{_IMAGES}.*")
     said: list[str] = []
     is_downloaded = origin is None
@@ -159,7 +171,7 @@ def fetch(
         }
     )
     place.clear(_DOWNLOADS)
-    return Fetched(source, manifest, path, failures, tuple(said))
+    return Fetched(source, manifest, path, failures, tuple(said), left_out=len(failures))
 
 
 class _Chooser:

@@ -8,11 +8,10 @@ a million are has one of 2 in 10**8.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["KNOWN_IMAGES", "PREFIX_BYTES", "known_among"]
+__all__ = ["KNOWN_IMAGES", "PREFIX_BYTES", "is_known"]
 
 KNOWN_IMAGES = 5314
 """Images of the set whose file is in the table."""
@@ -22,16 +21,15 @@ PREFIX_BYTES = 5
 _TABLE = Path(__file__).with_name("kaggle-7023.bin")
 
 
-def known_among(hashes: Iterable[str]) -> int:
-    """Count the files that are in the table.
+def is_known(sha256: str) -> bool:
+    """Whether a file is in the table.
 
     Parameters
     ----------
-    hashes
-        SHA-256 of each file, in hex digits.
+    sha256
+        Of the file, in hex digits.
     """
-    table = _prefixes()
-    return sum(sha256[: 2 * PREFIX_BYTES].lower() in table for sha256 in hashes)
+    return sha256[: 2 * PREFIX_BYTES].lower() in _prefixes()
 
 
 @lru_cache(maxsize=1)

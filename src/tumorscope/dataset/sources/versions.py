@@ -4,7 +4,8 @@ Owns the counts and landmarks of the two versions, and the refusal to mix them. 
 are known by their counts and by the content of 5,314 of their files (:mod:`.known_files`), so whole or in part. Of the
 7,200 images (Kaggle's version 2, since February 2026) no hash is known to this project: they are recognised whole, by
 their counts alone; a part of them, or a copy with images added, is not. A file under a landmark's name with another
-content means that the folder is not the first version, whatever else it holds.
+content means that the folder is not the first version, whatever else it holds. Of a part of the first version only
+the files that are known carry its stamp: what else lies beside them may be anything.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from tumorscope.core.errors import InvalidManifest
 from tumorscope.dataset.manifest import Manifest, OfficialSplit
 from tumorscope.dataset.sources.catalogue import SOURCES, SourceName
-from tumorscope.dataset.sources.known_files import KNOWN_IMAGES, known_among
+from tumorscope.dataset.sources.known_files import KNOWN_IMAGES, is_known
 
 __all__ = ["VERSIONS", "Stamped", "Version", "recognise", "refuse_mixed", "stamp"]
 
@@ -97,18 +98,22 @@ class Stamped:
     Parameters
     ----------
     manifest
-        Its rows carry the version's stamp.
+        Those of its rows that are of the version carry its stamp.
     version
         What was recognised; ``None`` where nothing was, and the rows are as they came.
-    missing
-        How many images of the version are not there.
+    is_complete
+        Whether as many files carry the stamp as the version has.
+    different, copies
+        How many different files carry the stamp, and how many more have the same bytes as one of those.
     taken_over
         Files of the first version among images that were not recognised as one.
     """
 
     manifest: Manifest
     version: Version | None
-    missing: int
+    is_complete: bool = False
+    different: int = 0
+    copies: int = 0
     taken_over: int = 0
 
     @property
@@ -122,10 +127,15 @@ class Stamped:
         if self.version is None:
             return "no known version of a public data set was recognised"
         found = f"recognised as {self.version.stamp}"
-        if self.missing:
-            present = self.version.images - self.missing
-            return f"{found}, incomplete: {present:,} of {self.version.images:,} images are here"
-        return f"{found}, complete"
+        others = len(self.manifest) - self.different - self.copies
+        beside = f", beside {_counted(others, 'other file', 'other files')}" if others else ""
+        if self.is_complete:
+            return f"{found}, complete{beside}"
+        copied = f" and {_counted(self.copies, 'byte copy', 'byte copies')} of them" if self.copies else ""
+        return (
+            f"{found}, incomplete: {self.different:,} different files of its {self.version.images:,}{copied} are "
+            f"here{beside}"
+        )
 
 
 def recognise(manifest: Manifest) -> Version | None:
@@ -151,25 +161,34 @@ def stamp(manifest: Manifest) -> Stamped:
     ----------
     manifest
         Rows with the hash of their file. Rows that carry a stamp keep it; of the others, those that lie between the
-        same ``Training`` and ``Testing`` are recognised together.
+        same ``Training`` and ``Testing`` are recognised together. All of a whole set are stamped; of a part of the
+        first version those that are known by their content.
     """
     refuse_mixed(manifest)
     stamps = [row.dataset for row in manifest]
     taken_over = 0
     for rows in _by_set(manifest):
         part = manifest.subset(rows)
-        held = known_among(row.sha256 for row in part)
+        known = [is_known(row.sha256) for row in part]
+        held = sum(known)
         found = _recognise_set(part, held)
         if found is None and held >= _ENOUGH:
             taken_over += held
-        for row in rows:
-            stamps[row] = found.stamp if found else None
+        if found is not None:
+            whole = len(rows) == found.images
+            for row, here in zip(rows, known, strict=True):
+                stamps[row] = found.stamp if whole or here else None
     made = tuple(replace(row, dataset=name) for row, name in zip(manifest, stamps, strict=True))
     stamped = Manifest(made, manifest.root)
     refuse_mixed(stamped)
     version = next((version for version in VERSIONS if version.stamp in stamps), None)
-    missing = 0 if version is None else max(version.images - stamps.count(version.stamp), 0)
-    return Stamped(stamped, version, missing, taken_over)
+    if version is None:
+        return Stamped(stamped, None, taken_over=taken_over)
+    hashes = [row.sha256 for row in stamped if row.dataset == version.stamp]
+    different = len(set(hashes))
+    return Stamped(
+        stamped, version, len(hashes) >= version.images, different, len(hashes) - different, taken_over
+    )
 
 
 def refuse_mixed(manifest: Manifest) -> None:
@@ -187,6 +206,10 @@ def refuse_mixed(manifest: Manifest) -> None:
             f"the images are of two versions of one data set: {', '.join(found)}; they share slices under other "
             "names, use one of them"
         )
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _by_set(manifest: Manifest) -> list[list[int]]:
