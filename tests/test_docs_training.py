@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tumorscope.training.config import Augmentation, TrainingConfig
+from tumorscope.training.config import Augmentation, Supervision, TrainingConfig
 
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 
 
 def expected() -> list[tuple[str, str]]:
     own = [(name, field.default) for name, field in TrainingConfig.model_fields.items()]
-    parts = [(f"augmentation.{name}", field.default) for name, field in Augmentation.model_fields.items()]
-    rows = [*((name, default) for name, default in own if name not in ("recipe", "augmentation")), *parts]
+    parts = [
+        (f"{part}.{name}", field.default)
+        for part, model in (("augmentation", Augmentation), ("supervision", Supervision))
+        for name, field in model.model_fields.items()
+    ]
+    nested = ("recipe", "augmentation", "supervision")
+    rows = [*((name, default) for name, default in own if name not in nested), *parts]
     return [
         (name, str(default).lower() if isinstance(default, bool) else str(default)) for name, default in rows
     ]
