@@ -85,7 +85,7 @@ def test_the_picture_shows_slice_map_outline_and_bars(
     assert picture.info["Disclaimer"] == NOTICE
     shown = np.asarray(picture.convert("RGB"))
     pixels = class_image(3)
-    factor = 3  # 106 pixels wide, at least 256 are drawn
+    factor = 4  # 106 pixels wide, at least 400 are drawn
     height, width = (factor * side for side in pixels.shape)
     large = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
     np.testing.assert_array_equal(shown[:height, :width], np.repeat(large[..., None], 3, axis=2))

@@ -31,12 +31,14 @@ __all__ = [
     "grayscale",
     "overlay",
     "overlay_png",
+    "text_font",
     "with_legend",
 ]
 
 _STOPS = np.array([(48, 18, 110), (136, 34, 138), (212, 74, 92), (248, 148, 48), (252, 240, 110)])
 _MOST_OPAQUE = 0.65
 _LEAST_WIDTH = 320
+_LEAST_FONT = 14
 MARGIN = 8
 _BAR_HEIGHT = 10
 INK, PAPER = 235, 24
@@ -122,10 +124,15 @@ def blended(gray: NDArray[np.uint8], scaled: NDArray[np.float32]) -> NDArray[np.
     return result
 
 
+def text_font(size: int) -> Font:
+    """The font of all text, ``size`` pixels high and never so small that the gaps between words are lost."""
+    return ImageFont.load_default(max(_LEAST_FONT, size))
+
+
 def with_legend(picture: Image.Image, title: str, peak: str, model: str) -> Image.Image:
     """Put a title, the colour bar from 0 to ``peak``, the notice and the model below a picture."""
     width = max(picture.width, _LEAST_WIDTH)
-    font: Font = ImageFont.load_default(max(11, width // 45))
+    font = text_font(width // 45)
     line = int(font.getbbox("Ag")[3]) + 4
     room = width - 2 * MARGIN
     above = _wrapped(title, font, room)
@@ -152,12 +159,13 @@ def _write(draw: ImageDraw.ImageDraw, lines: list[str], y: int, font: Font, line
 
 
 def _wrapped(text: str, font: Font, room: int) -> list[str]:
-    """Break a text between words so that every line fits."""
+    """Break a text between words so that every line fits; not at a space that keeps a number and its unit together."""
     lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
+    for word in text.split(" "):
+        shown = word.replace("\N{NO-BREAK SPACE}", " ")  # the font has no such letter
+        longer = f"{lines[-1]} {shown}".strip()
         if lines[-1] and font.getlength(longer) > room:
-            lines.append(word)
+            lines.append(shown)
         else:
             lines[-1] = longer
     return lines

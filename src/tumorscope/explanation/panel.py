@@ -6,11 +6,11 @@ on the left, because a map hides what it lies on; the line on the right goes aro
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.core.prediction import Prediction
@@ -20,11 +20,12 @@ from tumorscope.explanation.overlay import (
     INK,
     MARGIN,
     PAPER,
-    Font,
     blended,
     grayscale,
+    text_font,
     with_legend,
 )
+from tumorscope.preprocess import find_head
 
 __all__ = ["CONTOUR", "outline", "panel"]
 
@@ -33,7 +34,7 @@ _Kind = TypeVar("_Kind", np.uint8, np.bool_)
 CONTOUR = (64, 224, 255)
 """RGB of the line, which no strength of evidence has."""
 
-_LEAST_SIDE = 256
+_LEAST_SIDE = 400
 _GAP = 4
 _BAR = (96, 160, 220)
 _TRACK = (56, 56, 56)
@@ -71,7 +72,7 @@ def panel(image: Slice, prediction: Prediction, diagnosis: Diagnosis | None = No
     plain = _enlarged(np.repeat(gray[..., np.newaxis], 3, axis=2), factor)
     over = _enlarged(blended(gray, scaled), factor)
     if found is not None:
-        over[outline(_enlarged(found.region, factor))] = CONTOUR
+        over[outline(_enlarged(found.region & _within_head(image.pixels), factor))] = CONTOUR
     gap = np.full((plain.shape[0], _GAP, 3), PAPER, dtype=np.uint8)
     pictures = Image.fromarray(np.concatenate([plain, gap, over], axis=1))
     return with_legend(
@@ -86,6 +87,23 @@ def outline(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(region & ~inner)
 
 
+def _within_head(pixels: NDArray[Any]) -> NDArray[np.bool_]:
+    """The head and what it encloses in its row and its column; a map goes on level to the edge of the head's box.
+
+    Bright is what is above a tenth of the head's range, so that the line ends where the head does.
+    """
+    frame = find_head(pixels)
+    box = np.s_[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+    bright = np.zeros(pixels.shape, dtype=np.bool_)
+    bright[box] = pixels[box] > frame.low + 0.1 * (frame.high - frame.low)
+    found = np.ones_like(bright)
+    for axis in (0, 1):
+        before = np.logical_or.accumulate(bright, axis=axis)
+        behind = np.flip(np.logical_or.accumulate(np.flip(bright, axis), axis=axis), axis)
+        found &= before & behind
+    return found
+
+
 def _enlarged(pixels: NDArray[_Kind], factor: int) -> NDArray[_Kind]:
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
@@ -94,8 +112,8 @@ def _title(prediction: Prediction, shown: Diagnosis) -> str:
     members = ", ".join(key.label for key in prediction.prediction_set) or "no class"
     return (
         f"{prediction.verdict}: {prediction.diagnosis.label}; "
-        f"{100 * prediction.coverage:g} % prediction set: {members}. "
-        f"Evidence for {shown.label}; the line: at least {100 * HOT:g} % of the strongest."
+        f"{100 * prediction.coverage:g}\N{NO-BREAK SPACE}% prediction set: {members}. "
+        f"Evidence for {shown.label}; the line: at least {100 * HOT:g}\N{NO-BREAK SPACE}% of the strongest."
     )
 
 
@@ -104,7 +122,7 @@ def _scale(peak: float) -> str:
 
 
 def _with_probabilities(pictures: Image.Image, prediction: Prediction) -> Image.Image:
-    font: Font = ImageFont.load_default(max(11, pictures.width // 55))
+    font = text_font(pictures.width // 55)
     line = int(font.getbbox("Ag")[3]) + 4
     canvas = Image.new(
         "RGB", (pictures.width, pictures.height + MARGIN + line * len(CLASS_ORDER)), (PAPER,) * 3
