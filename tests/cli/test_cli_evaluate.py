@@ -138,6 +138,12 @@ def test_a_bundle_is_measured_on_images_from_elsewhere(
     assert found["figures"]["sensitivity_glioma"]["value"] == pytest.approx(2 / 3)
     assert found["confusion"][0] == [2, 1, 0, 0]
     assert any("Only 12 groups" in note for note in found["notes"])
+    # A training image that was saved again is not recognised, and nothing claims that it would be.
+    assert any("saved again are not recognised" in note for note in found["notes"])
+    assert any(
+        "Of 12 of 12 images only equal files are known to be copies" in note for note in found["notes"]
+    )
+    assert "none of which" not in found["protocol_meaning"]
 
 
 def test_the_confusion_of_a_terminal_has_one_format(run_folder: Path) -> None:
@@ -392,6 +398,22 @@ class TestOfficialSplit:
         assert "not estimable: glioma 0, meningioma 1, notumor 1, pituitary 1" in result.stdout
         found = json.loads(_run(*arguments, "--format", "json").stdout)
         assert (found["figures"], found["confusion"], found["images"]) == ({}, [], 3)
+        assert any("with an image to learn from" in note for note in found["notes"])
+        assert not any("used to train" in note for note in found["notes"])
+
+    def test_too_few_leak_free_images_of_the_training_are_said_to_be_so(
+        self, published: Path, tmp_path: Path
+    ) -> None:
+        testing = published.parent / "notumor" / "2.png"
+        prefix = hashlib.sha256(testing.read_bytes()).hexdigest()[:8]
+        data = make_card().data.model_copy(update={"image_sha256_prefixes": (prefix,)})
+        bundle = tmp_path / "seen.onnx"
+        bundle.write_bytes(make_model(make_card(data=data)).SerializeToString())
+        arguments = ("--model", bundle, "--data", published, "--format", "json")
+        found = json.loads(_run(*arguments, "--protocol", "leak-free").stdout)
+        assert any("1 of these 3 images were used to train quadrants" in note for note in found["notes"])
+        result = _run(*arguments, "--protocol", "official")
+        assert isinstance(result.exception, TrainedOnError)
 
 
 class TestReport:
@@ -411,7 +433,13 @@ class TestReport:
         parts = written["parts"]
         assert {ladder["kind"] for ladder in parts["stress"]} == set(STRESSES)
         assert 0 <= parts["shortcut"]["brain_masked"]["value"] <= 1
-        assert parts["calibration"] is None  # one bundle has no other folds to be calibrated on
+        assert (parts["calibration"]["constants"], parts["calibration"]["method"]) == ("model", "temperature")
+        assert {level["constants"] for level in parts["coverage"]} == {"model"}
+        assert [level["level"] for level in parts["coverage"]] == [0.9, 0.95]
+        assert any("the model's own, fixed when it was made" in note for note in written["notes"])
+        page_text = (report / "report.html").read_text(encoding="utf-8")
+        assert "Not measured: how well the probabilities are calibrated" not in page_text
+        assert "Not measured: whether prediction sets keep their promise" not in page_text
         page = (report / "report.html").read_text(encoding="utf-8")
         assert "external" in page
         for name in ("model-card.md", "claim-2024.md", "tripod-ai.md"):

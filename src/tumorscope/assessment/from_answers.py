@@ -8,39 +8,46 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorscope.core.card import ModelCard
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest
-from tumorscope.evaluation.coverage import coverage_levels
+from tumorscope.evaluation.calibration import method_of, scaling_of
+from tumorscope.evaluation.coverage import coverage_levels, coverage_of_quantiles
 from tumorscope.evaluation.curves import class_curves
 from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.predictions import PredictionTable
-from tumorscope.evaluation.reliability import calibration_part
-from tumorscope.evaluation.report import Mistake, Parts
+from tumorscope.evaluation.reliability import calibration_part, given_calibration_part
+from tumorscope.evaluation.report import CalibrationPart, CoverageOfLevel, Mistake, Parts
 from tumorscope.evaluation.strata import UNKNOWN, By, image_sizes, measure_strata, tumour_sizes
+from tumorscope.evaluation.support import FEWEST
 
 __all__ = ["mistakes_of", "parts_of_answers"]
 
 _MISTAKES = 60
 
 
-def parts_of_answers(table: PredictionTable, images: Manifest | None = None) -> tuple[Parts, tuple[str, ...]]:
+def parts_of_answers(
+    table: PredictionTable, images: Manifest | None = None, card: ModelCard | None = None
+) -> tuple[Parts, tuple[str, ...]]:
     """Curves, calibration, coverage, strata and mistakes.
 
     Parameters
     ----------
     table
-        The answers. Calibration and coverage need folds: they are fitted on other folds than the ones measured.
+        The answers. Where they have folds, calibration and sets are fitted on other folds than the ones measured.
     images
         The manifest of the same images, for strata; matched by content. Strata of styles that the answers know need
         none.
+    card
+        Of the bundle that gave answers without folds: its own calibration and sets are measured. Without one the
+        probabilities are measured as they were given, and there are no sets.
 
     Returns
     -------
     tuple
         The parts, and what a reader must know beside them.
     """
-    folds = table.folds is not None and len(np.unique(table.folds)) > 1
-    calibration = calibration_part(table) if folds else None
+    calibration, coverage, notes = _promises(table, card)
     columns = _columns(table, images) if images is not None and table.hashes else {}
     if table.styles is not None:
         columns["contrast-style"] = _styles(table.styles, columns.get("contrast-style"))
@@ -49,10 +56,41 @@ def parts_of_answers(table: PredictionTable, images: Manifest | None = None) -> 
         strata=() if strata is None else strata.measured,
         curves=class_curves(table),
         calibration=calibration,
-        coverage=() if calibration is None else coverage_levels(table, method=calibration.method),
+        coverage=coverage,
         mistakes=mistakes_of(table),
     )
-    return parts, () if strata is None else strata.notes
+    return parts, (*notes, *(() if strata is None else strata.notes))
+
+
+def _promises(
+    table: PredictionTable, card: ModelCard | None
+) -> tuple[CalibrationPart | None, tuple[CoverageOfLevel, ...], tuple[str, ...]]:
+    """What the probabilities and the prediction sets promise, measured; and whose constants these are."""
+    if table.folds is not None and len(np.unique(table.folds)) > 1:
+        calibration = calibration_part(table)
+        return calibration, coverage_levels(table, method=calibration.method), ()
+    if table.group_count < FEWEST:
+        return None, (), ("Calibration and prediction sets were not measured: all images are of one group.",)
+    if card is None:
+        return (
+            given_calibration_part(table, table.logits, method="none", constants="none"),
+            (),
+            (
+                "Calibration is that of the probabilities as they were given. Prediction sets were not measured: the "
+                "answers come without quantiles, and without folds none can be fitted on other images.",
+            ),
+        )
+    calibrated = scaling_of(card).apply(table.logits)
+    method = method_of(card)
+    quantiles = {float(level): own for level, own in card.thresholds.conformal.items()}
+    return (
+        given_calibration_part(table, calibrated, method=method, constants="model"),
+        coverage_of_quantiles(table, softmax(calibrated), quantiles),
+        (
+            f"Calibration ({method}) and prediction sets are the model's own, fixed when it was made: nothing was "
+            "fitted on these images.",
+        ),
+    )
 
 
 def mistakes_of(table: PredictionTable, limit: int = _MISTAKES) -> tuple[Mistake, ...]:

@@ -19,13 +19,18 @@ from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.evaluation.calibration import scaling_of
 from tumorscope.evaluation.kept_answers import KeptAnswers
 from tumorscope.evaluation.protocol import Protocol, measure, not_estimable
-from tumorscope.evaluation.scoring import refuse_trained_on, score
+from tumorscope.evaluation.scoring import refuse_trained_on, score, trained_on
 from tumorscope.evaluation.selection import images_to_test
 from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.inference.bundle import read_bundle
 from tumorscope.inference.classifier import Classifier
 
 __all__ = ["measure_bundle"]
+
+_COMPARED = (
+    "No file here is byte for byte one that the model was trained on. Training images that were saved again are not "
+    "recognised by that: look for them with 'tumorscope data audit' or 'tumorscope data trace'."
+)
 
 
 def measure_bundle(
@@ -77,14 +82,21 @@ def measure_bundle(
         *passed_over_note(data, class_names),
         *images.notes,
     )
+    prefixes = classifier.card.data.image_sha256_prefixes
     if not images.estimable:
+        seen = len(trained_on(images.manifest, prefixes))
+        if seen:
+            notes += (
+                f"{seen:,} of these {len(images.manifest):,} images were used to train {classifier.facts.label}: no "
+                "figure could be given on them either.",
+            )
         return Measurement(
             measured=not_estimable(images.manifest, protocol, command),
             model=classifier.facts.label,
             images_by_class=images_by_class(images.manifest.labels()),
             notes=notes,
         )
-    refuse_trained_on(images.manifest, classifier.card.data.image_sha256_prefixes, classifier.facts.label)
+    refuse_trained_on(images.manifest, prefixes, classifier.facts.label)
     scored = score(
         images.manifest,
         classifier.card.input_size,
@@ -105,10 +117,22 @@ def measure_bundle(
         images_by_class=images_by_class(scored.table.labels),
         table=scored.table,
         images=images.manifest,
-        notes=notes,
+        notes=(*notes, _COMPARED, *_untraced(images.manifest)),
         failures=scored.failures,
         classifier=classifier,
         bundle=bundle,
+    )
+
+
+def _untraced(manifest: Manifest) -> tuple[str, ...]:
+    """What a reader must know where nothing but the bytes of files tells copies."""
+    count = sum(row.slice_id == row.sha256 for row in manifest)
+    if not count:
+        return ()
+    return (
+        f"Of {count:,} of {len(manifest):,} images only equal files are known to be copies: the same picture saved "
+        "again counts as another slice and, where no patient is known, as another group. 'tumorscope data audit' finds "
+        "such copies.",
     )
 
 

@@ -81,7 +81,8 @@ def full_report(
         if measurement.predictions is not None:
             return _report(measurement, document, predictions_page(document))
         return _report(measurement, document, evaluation_page(document, None, lambda _path: None))
-    parts, notes = parts_of_answers(measurement.table, measurement.images)
+    card = None if measurement.classifier is None else measurement.classifier.card
+    parts, notes = parts_of_answers(measurement.table, measurement.images, card)
     examinee, why_not = _examinee(measurement, needed=bool(passes))
     if examinee is None:
         document = measurement.document(parts, (*notes, *why_not))

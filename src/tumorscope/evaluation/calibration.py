@@ -33,6 +33,7 @@ __all__ = [
     "fit_temperature",
     "fit_vector_scaling",
     "least_loss",
+    "method_of",
     "scaling_of",
 ]
 
@@ -70,12 +71,19 @@ class Scaling:
 def scaling_of(card: ModelCard) -> Scaling:
     """What the graph of a bundle does between its logits and its probabilities: ``softmax`` of this applied.
 
-    The only reader of the card's two fields: a vector scaling where it has one, else its temperature.
+    A vector scaling where the card has one, else its temperature; nothing but this and :func:`method_of` reads the two.
     """
     given = card.vector_scaling
     if given is None:
         return _of_temperature(card.temperature)
     return Scaling(np.array(given.scale, dtype=np.float64), np.array(given.bias, dtype=np.float64))
+
+
+def method_of(card: ModelCard) -> Method:
+    """What kind of calibration :func:`scaling_of` is."""
+    if card.vector_scaling is not None:
+        return "vector"
+    return "none" if card.temperature == 1.0 else "temperature"
 
 
 def fit_temperature(logits: NDArray[Any], labels: NDArray[np.int64], weights: Floats) -> float:

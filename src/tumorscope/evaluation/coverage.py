@@ -1,10 +1,10 @@
 """Whether prediction sets hold the truth as often as they promise, on patients that set no quantile.
 
-Owns the cross-fitted measurement. The rule of the sets and their quantiles are those of
-:mod:`tumorscope.evaluation.conformal`, which a bundle carries.
+Owns the cross-fitted measurement, and that of the quantiles which a bundle brings. The rule of the sets and the way
+quantiles are found are those of :mod:`tumorscope.evaluation.conformal`.
 
-For each fold the calibration and the quantiles come from the other folds only, in the way a bundle's do: the
-probabilities behind the quantiles are calibrated by folds other than their own as well.
+For each fold, where there are any, the calibration and the quantiles come from the other folds only, in the way a
+bundle's do: the probabilities behind the quantiles are calibrated by folds other than their own as well.
 
 **What is counted.** The promise is made to a slice of a new patient, so coverage is the mean over a class's groups of
 the covered share of each group's slices: one draw a group, as when the quantiles were set. Counting slices instead
@@ -19,13 +19,14 @@ figure is, with the bootstrap over groups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.errors import InvalidManifest
-from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.evaluation.calibration import Method, cross_fitted_logits, fit_scaling
 from tumorscope.evaluation.conformal import (
     class_conditional_quantiles,
@@ -38,7 +39,13 @@ from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.report import CoverageOfClass, CoverageOfLevel
 
-__all__ = ["COVERAGE_LEVELS", "coverage_levels", "coverage_of_sets", "cross_fitted_sets"]
+__all__ = [
+    "COVERAGE_LEVELS",
+    "coverage_levels",
+    "coverage_of_quantiles",
+    "coverage_of_sets",
+    "cross_fitted_sets",
+]
 
 COVERAGE_LEVELS = (0.80, 0.90, 0.95, 0.99)
 
@@ -76,6 +83,42 @@ def coverage_levels(
         coverage_of_sets(table, sets, level, resamples=resamples, seed=seed)
         for level, sets in zip(levels, all_sets, strict=True)
     )
+
+
+def coverage_of_quantiles(
+    table: PredictionTable,
+    probabilities: NDArray[Any],
+    quantiles: Mapping[float, Sequence[float]],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> tuple[CoverageOfLevel, ...]:
+    """Coverage and size of the prediction sets that a bundle serves.
+
+    Parameters
+    ----------
+    table
+        Images that the bundle has not seen.
+    probabilities
+        Its own, calibrated, ``[N, 4]``.
+    quantiles
+        Four for each promised coverage, in class order. A class whose quantile is 1 is in every set, and is marked:
+        the bundle had too few groups of it for the level.
+    resamples, seed
+        Of the interval of the mean size.
+    """
+    found = []
+    for level, of_classes in sorted(quantiles.items()):
+        own = np.array(of_classes, dtype=np.float64)
+        part = coverage_of_sets(
+            table, prediction_sets(probabilities, own), level, resamples=resamples, seed=seed
+        )
+        classes = {
+            name: of_class.model_copy(update={"supported": bool(own[Diagnosis(name).position] < 1.0)})
+            for name, of_class in part.classes.items()
+        }
+        found.append(part.model_copy(update={"constants": "model", "classes": classes}))
+    return tuple(found)
 
 
 def cross_fitted_sets(

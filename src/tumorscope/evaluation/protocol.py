@@ -54,7 +54,10 @@ _MEANINGS = {
     Protocol.PATIENT_WISE: (
         "Cross-fitted: every image was answered by a model that saw no image of its patient or copy cluster."
     ),
-    Protocol.EXTERNAL: "Images from elsewhere, none of which the model was trained on.",
+    Protocol.EXTERNAL: (
+        "Images given as coming from elsewhere. That the model was not trained on them holds as far as the notes say "
+        "it was checked."
+    ),
     Protocol.SHIFTED: (
         "Cross-fitted over looks: every image was answered by a model that saw no image of its intensity style "
         "(source, contrast, texture) and none of its patient or copy cluster."

@@ -11,7 +11,7 @@ resample of a bootstrap, so neither the figure nor its interval flatters.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ __all__ = [
     "brier_scores",
     "calibration_error",
     "calibration_part",
+    "given_calibration_part",
     "reliability_bins",
 ]
 
@@ -102,6 +103,53 @@ def calibration_part(
         bins=reliability_bins(probabilities[chosen], table),
         loss_by_method=dict(loss),
         ece_by_method=dict(ece),
+    )
+
+
+def given_calibration_part(
+    table: PredictionTable,
+    calibrated: NDArray[Any],
+    *,
+    method: Method,
+    constants: Literal["model", "none"],
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> CalibrationPart:
+    """The same of probabilities that need no fitting: those of a bundle, or of any software.
+
+    Parameters
+    ----------
+    table
+        Images that the model has not seen.
+    calibrated
+        Logits ``[N, 4]`` whose softmax are the probabilities that are served.
+    method, constants
+        What was done to the raw logits, and whose doing it was.
+    resamples, seed
+        Of the intervals.
+
+    Returns
+    -------
+    CalibrationPart
+        Without a comparison of methods: none was chosen here.
+    """
+
+    def measured(logits: NDArray[Any]) -> tuple[Figure, Figure]:
+        probabilities = softmax(logits)
+        scores = brier_scores(probabilities, table.labels)
+        brier = mean_figure(scores, table.weights, table.groups, resamples=resamples, seed=seed)
+        return calibration_error(probabilities, table, resamples=resamples, seed=seed), brier
+
+    ece, brier = measured(calibrated)
+    ece_raw, brier_raw = (ece, brier) if method == "none" else measured(table.logits)
+    return CalibrationPart(
+        constants=constants,
+        method=method,
+        ece=ece,
+        ece_raw=ece_raw,
+        brier=brier,
+        brier_raw=brier_raw,
+        bins=reliability_bins(softmax(calibrated), table),
     )
 
 

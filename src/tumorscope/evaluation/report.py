@@ -66,8 +66,13 @@ class BinOfReliability(_Part):
 
 
 class CalibrationPart(_Part):
-    """How honest the probabilities are; fitted on other folds than the ones measured."""
+    """How honest the probabilities are. Nothing was fitted on the images measured, see ``constants``."""
 
+    constants: Literal["other folds", "model", "none"] = Field(
+        default="other folds",
+        description="Where the calibration comes from: fitted on other folds than the one measured, the model's own "
+        "as it was made, or none (probabilities as they were given).",
+    )
     method: Literal["none", "temperature", "vector"]
     ece: Figure = Field(
         description="Equal-mass expected calibration error of the highest probability, 15 bins."
@@ -105,8 +110,12 @@ class CoverageOfClass(_Part):
 
 
 class CoverageOfLevel(_Part):
-    """Prediction sets at one promised coverage, quantiles from other folds than the ones measured."""
+    """Prediction sets at one promised coverage; no quantile comes from the images measured."""
 
+    constants: Literal["other folds", "model"] = Field(
+        default="other folds",
+        description="Where the quantiles come from: other folds than the one measured, or the model as it was made.",
+    )
     level: float
     classes: dict[str, CoverageOfClass]
     mean_size: Figure

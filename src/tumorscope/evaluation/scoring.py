@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from tumorscope.core.errors import InvalidManifest, TrainedOnError, TumorscopeError
 from tumorscope.dataset.load import load_input
-from tumorscope.dataset.manifest import Manifest
+from tumorscope.dataset.manifest import ImageRecord, Manifest
 from tumorscope.evaluation.kept_answers import KeptAnswers
 from tumorscope.evaluation.predictions import PredictionTable, tabulate
 
-__all__ = ["PREFIX", "Scored", "refuse_trained_on", "score"]
+__all__ = ["PREFIX", "Scored", "refuse_trained_on", "score", "trained_on"]
 
 PREFIX = 8
 """Hex digits of an image's SHA-256 that a bundle's card keeps."""
@@ -56,14 +56,22 @@ def refuse_trained_on(manifest: Manifest, prefixes: Collection[str], model: str)
     TrainedOnError
         With the number of such images and the first of them.
     """
-    known = frozenset(prefixes)
-    seen = [row for row in manifest if row.sha256[:PREFIX] in known]
+    seen = trained_on(manifest, prefixes)
     if seen:
         first = ", ".join(manifest.display_path(row) for row in seen[:_SHOWN])
         raise TrainedOnError(
             f"{len(seen)} of {len(manifest)} images were used to train {model} ({first}"
             f"{', ...' if len(seen) > _SHOWN else ''}); an evaluation needs images that it has not seen"
         )
+
+
+def trained_on(manifest: Manifest, prefixes: Collection[str]) -> tuple[ImageRecord, ...]:
+    """The rows whose files, byte for byte, were used to make the model; parameters as :func:`refuse_trained_on`.
+
+    A training image that was saved again has another hash and is not among them.
+    """
+    known = frozenset(prefixes)
+    return tuple(row for row in manifest if row.sha256[:PREFIX] in known)
 
 
 def score(

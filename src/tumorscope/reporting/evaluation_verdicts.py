@@ -131,11 +131,12 @@ def _calibration(parts: Parts) -> Check:
         return not_run("reliability")
     value = part.ece.value
     verdict = Verdict.GOOD if value <= ECE_GOOD else Verdict.PROBLEM if value > ECE_BAD else Verdict.NOTICE
+    before = "" if part.method == "none" else f"; {part.ece_raw.value:.3f} before calibration"
     return check(
         "reliability",
         verdict,
         f"Probabilities are off by {percent(value)} on average (ECE {value:.3f}, interval {part.ece.low:.3f} to "
-        f"{part.ece.high:.3f}; {part.ece_raw.value:.3f} before calibration).",
+        f"{part.ece.high:.3f}{before}).",
     )
 
 
