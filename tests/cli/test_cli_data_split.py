@@ -14,7 +14,8 @@ from PIL import Image
 
 from tumorscope.cli.main import run
 from tumorscope.core.errors import InvalidManifest
-from tumorscope.dataset.certificate import SplitCertificate, certificate_path, certify
+from tumorscope.dataset.certificate import SplitCertificate, certificate_path
+from tumorscope.dataset.certify import certify
 from tumorscope.dataset.copies.of_manifest import Copies
 from tumorscope.dataset.copies.pair import CopyKind, CopyPair, Orientation
 from tumorscope.dataset.facts import file_hash

@@ -16,7 +16,7 @@ __all__ = ["LEFT_OUT", "MAP_OTHERS", "ClassNames"]
 LEFT_OUT = "skip"
 """What a user maps a name to, so that its images are left out."""
 
-MAP_OTHERS = "for others add --map-label NAME=CLASS"
+MAP_OTHERS = "for others add --map-label NAME=CLASS (to 'tumorscope data index', where a command lacks it)"
 """What to do about a name that stands for no class."""
 
 _SHOWN = 8

@@ -89,7 +89,8 @@ def split(
     from tumorscope.core.errors import InvalidManifest
     from tumorscope.core.files import check_writable
     from tumorscope.core.version import __version__
-    from tumorscope.dataset.certificate import certificate_path, certify, write_certificate
+    from tumorscope.dataset.certificate import certificate_path, write_certificate
+    from tumorscope.dataset.certify import certify
     from tumorscope.dataset.class_names import ClassNames
     from tumorscope.dataset.manifest_file import write_manifest
     from tumorscope.dataset.resplit import SplitRequest, resplit
