@@ -179,7 +179,7 @@ def test_a_mirrored_copy_in_another_group_is_kept_together_with_its_picture(
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
     assert line.startswith(f"left out: {broken}: ")
-    assert "1 images were left out" in printed.out
+    assert "1 image was left out" in printed.out
     after = list(read_manifest(out))
     assert [row.path.resolve() for row in after] == [row.path.resolve() for row in rows[:-1]]
     for row in after[48:51]:

@@ -65,6 +65,11 @@ def test_leak_free_leaves_out_what_is_tied_to_training_through_others() -> None:
     assert chosen.manifest.records == tuple(testing[2:])
     assert chosen.estimable  # ten groups of the class are left
     assert "46 of 48" in chosen.notes[1]
+    assert "'tumorscope data split --leak-free' compares the pictures too" in chosen.notes[1]
+    # One that was split has its parts, and compared them.
+    parts = [replace(row, part=Part.TEST) for row in chosen.manifest]
+    split = images_to_test(_manifest(training, parts), Protocol.LEAK_FREE)
+    assert "compares the pictures" not in split.notes[1]
 
 
 def test_leak_free_of_too_few_groups_is_not_estimable() -> None:

@@ -199,7 +199,11 @@ def _command(
 
 def _summary(certificate: SplitCertificate) -> Iterator[str]:
     if certificate.left_out:
-        yield f"{certificate.left_out:,} images were left out"
+        yield (
+            "1 image was left out"
+            if certificate.left_out == 1
+            else f"{certificate.left_out:,} images were left out"
+        )
     joined = certificate.groups_before - certificate.groups_after
     yield (
         f"{certificate.images:,} images in {certificate.groups_after:,} undivided groups"
