@@ -22,6 +22,7 @@ def _list_recipes(asked: bool) -> None:
     typer.echo(describe_recipes())
     raise typer.Exit
 
+
 DEFAULT = "efficientnet-lite0"
 
 
@@ -60,7 +61,7 @@ def train(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and say which.")
     ] = False,
-    list_recipes: Annotated[
+    list_recipes: Annotated[  # noqa: ARG001  # its callback acts
         bool,
         typer.Option(
             "--list-recipes",
