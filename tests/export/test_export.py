@@ -234,6 +234,7 @@ class TestCard:
         kept_back = images[[rows[digest] for digest in calibration.hashes or ()]]
         outputs = _answers(session, kept_back)
         np.testing.assert_allclose(outputs["logits"], calibration.logits, atol=1e-3)
+        assert card.thresholds.novelty_score == "look-residual"
         assert outputs["novelty"].min() <= card.thresholds.novelty_limit <= outputs["novelty"].max() * 1.001
 
     def test_its_figures_are_those_of_the_fold_models(self, card: ModelCard, run: RunFolder) -> None:

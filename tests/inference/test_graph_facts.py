@@ -1,4 +1,4 @@
-"""Which score a graph computes, and which weights its head has."""
+"""Which weights the head of a graph has."""
 
 from __future__ import annotations
 
@@ -10,24 +10,14 @@ import pytest
 from onnx import numpy_helper
 
 from tiny_run import TinyRun
-from tumorscope.inference.bundle import BundleBytes, read_bundle, shipped_path
-from tumorscope.inference.graph_facts import UNKNOWN_SCORE, deep_weights, novelty_score
+from tumorscope.inference.bundle import BundleBytes, read_bundle
+from tumorscope.inference.graph_facts import deep_weights
 from tumorscope.inference.session import Session
 
 
 @pytest.fixture(scope="module")
 def fold_bundle(tiny_run: TinyRun) -> BundleBytes:
     return read_bundle(tiny_run.out / "folds" / "1" / "bundle.onnx")
-
-
-def test_the_score_is_named_by_what_the_graph_computes(bundle_path: Path, fold_bundle: BundleBytes) -> None:
-    assert novelty_score(fold_bundle) == "look-residual"
-    assert novelty_score(read_bundle(bundle_path)) == UNKNOWN_SCORE
-
-
-@pytest.mark.skipif(not shipped_path().is_file(), reason="no bundle is shipped with this checkout")
-def test_the_shipped_bundle_tells_its_score() -> None:
-    assert novelty_score(read_bundle()) == "look-residual"
 
 
 def test_without_the_deep_weights_the_logits_lose_what_they_make_of_the_embedding(

@@ -38,7 +38,7 @@ from tumorscope.evaluation.novelty_scores import (
 from tumorscope.evaluation.report import NoveltyPart
 from tumorscope.explanation.checked import Run
 from tumorscope.inference.bundle import read_bundle
-from tumorscope.inference.graph_facts import UNKNOWN_SCORE, deep_weights, novelty_score
+from tumorscope.inference.graph_facts import deep_weights
 from tumorscope.synthesis.foreign import ForeignKind
 
 __all__ = ["LEARNT", "ask_for_novelty"]
@@ -51,6 +51,10 @@ Progress = Callable[[int, int], None]
 
 _BATCH = 32
 _OUTPUTS = ("logits", "embedding", "novelty")
+
+
+_MIXED = "mixed"
+"""The name of the score where models of several kinds answer."""
 
 
 class _Said(BaseModel):
@@ -154,8 +158,8 @@ class _Asking:
         self._unread: dict[str, str] = {}
         self.slices = draw_balanced(examinee.cases, limit, seed)
         self._bundles = [read_bundle(path) for path in examinee.bundles]
-        names = {novelty_score(bundle) for bundle in self._bundles}
-        self.name = names.pop() if len(names) == 1 else UNKNOWN_SCORE
+        names = {model.card.thresholds.novelty_score for model in examinee.models}
+        self.name = names.pop() if len(names) == 1 else _MIXED
         several = len(examinee.models)
         # One draw for all: each model takes those of it that it was trained on, all but its own fold.
         whole = int(np.ceil(learnt * several / (several - 1))) if several > 1 else 0

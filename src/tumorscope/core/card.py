@@ -54,6 +54,7 @@ class Thresholds(_Record):
     novelty_false_rejection: float = Field(
         gt=0, lt=1, description="Share of calibration slices above the limit."
     )
+    novelty_score: str = Field("unknown", description="What the graph computes as novelty.")
 
 
 class DataProvenance(_Record):

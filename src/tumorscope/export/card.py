@@ -19,6 +19,7 @@ from tumorscope.evaluation.calibration import cross_fitted_logits
 from tumorscope.evaluation.conformal import class_conditional_quantiles, draw_weights
 from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.novelty import FALSE_REJECTION, false_rejection_limit
+from tumorscope.evaluation.novelty_scores import BUNDLE_SCORE
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.evaluation.protocol import Protocol, patient_wise, shifted
 from tumorscope.evaluation.style_folds import holds_whole_styles
@@ -125,6 +126,7 @@ def write_card(
                 novelty, calibration.weights if novelty_weights is None else novelty_weights
             ),
             novelty_false_rejection=FALSE_REJECTION,
+            novelty_score=BUNDLE_SCORE,
         ),
         data=DataProvenance(
             manifest_sha256=data["manifest_sha256"],

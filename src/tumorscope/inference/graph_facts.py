@@ -1,12 +1,10 @@
-"""What the graph of a bundle tells that its card does not: which novelty score it computes, and its head's weights.
+"""What the graph of a bundle tells that its card does not: the weights of its head.
 
-Owns the walk back from an output. A score is recognised by the constants that it is computed from, as exporters of
-Tumorscope name them; any other is unknown, and said to be. Runs nothing and needs no package but protobuf.
+Owns the walk back from an output. Runs nothing and needs no package but protobuf.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,26 +15,9 @@ from tumorscope.inference.bundle import BundleBytes
 from tumorscope.inference.onnx_schema import FLOAT, parse_model
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto, TensorProto
+    from onnx import NodeProto, TensorProto
 
-__all__ = ["UNKNOWN_SCORE", "deep_weights", "novelty_score"]
-
-UNKNOWN_SCORE = "unknown"
-"""The name of a score that no exporter of Tumorscope is known to make."""
-
-_MADE_OF = {"look-residual": frozenset({"mean", "scale", "basis"})}
-
-
-def novelty_score(bundle: BundleBytes) -> str:
-    """Name the score behind the output ``novelty``.
-
-    Returns
-    -------
-    str
-        ``look-residual`` (Wang et al., CVPR 2022, on an image's look), or :data:`UNKNOWN_SCORE`.
-    """
-    names = frozenset(_constants_behind(parse_model(bundle.content).graph, "novelty"))
-    return next((score for score, parts in _MADE_OF.items() if parts <= names), UNKNOWN_SCORE)
+__all__ = ["deep_weights"]
 
 
 def deep_weights(bundle: BundleBytes) -> NDArray[np.float32] | None:
@@ -77,16 +58,3 @@ def _values(tensor: TensorProto) -> NDArray[np.float32]:
         else np.array(tensor.float_data, dtype=np.float32)
     )
     return values.astype(np.float32).reshape(tensor.dims[0], tensor.dims[1])
-
-
-def _constants_behind(graph: GraphProto, output: str) -> Iterator[str]:
-    makers = {name: node for node in graph.node for name in node.output}
-    constants = {tensor.name for tensor in graph.initializer}
-    ahead, seen = [output], set()
-    while ahead:
-        name = ahead.pop()
-        if name in constants:
-            yield name
-        elif name in makers and name not in seen:
-            seen.add(name)
-            ahead.extend(makers[name].input)
