@@ -173,7 +173,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("--recipe", "efficientnet-lite00"), "did you mean 'efficientnet-lite0'?"),
+            (("--recipe", "efficientnet-lite00"), "did you mean 'efficientnet-lite0'"),
             (("--set", "epoch=3"), "there is no setting 'epoch'; did you mean 'epochs'?"),
             (
                 ("--set", "pretrained=true", "--weights", "gone.safetensors"),
