@@ -7,7 +7,6 @@ block is done, so that memory does not grow with them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,10 +24,8 @@ from tumorscope.preprocess import preprocess
 
 __all__ = ["Seen", "see"]
 
-BLOCK = 1024
+BLOCK = 4096
 BATCH = 32
-
-Answered = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,27 +80,20 @@ def see(manifest: Manifest, model: Asked | None = None, progress: Progress | Non
     """
     noted: list[_Noted] = []
     features: list[NDArray[np.float32]] = []
-    asked: list[Future[Answered]] = []
+    answers: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     failures: list[Failure] = []
-    # The model is asked about one block while the next is read: neither alone keeps all processors busy.
-    with ThreadPoolExecutor(1) as beside:
-        for start in range(0, len(manifest), BLOCK):
-            rows = range(start, min(start + BLOCK, len(manifest)))
-            found = scan(
-                manifest.subset(rows), _noting(model), progress=_shifted(progress, start, len(manifest))
-            )
-            failures += [replace(failure, row=start + failure.row) for failure in found.failures]
-            if not found.found:
-                continue
-            features.append(
-                appearance([one.facts for one in found.found], np.stack([one.sample for one in found.found]))
-            )
-            if model is not None:
-                wait(asked)  # so that the images of two blocks at most are held
-                images = [one.image for one in found.found if one.image is not None]
-                asked.append(beside.submit(_ask, model, images))
-            noted += [replace(one, sample=_NOTHING, image=None) for one in found.found]
-    answers = [block.result() for block in asked]
+    for start in range(0, len(manifest), BLOCK):
+        rows = range(start, min(start + BLOCK, len(manifest)))
+        found = scan(manifest.subset(rows), _noting(model), progress=_shifted(progress, start, len(manifest)))
+        failures += [replace(failure, row=start + failure.row) for failure in found.failures]
+        if not found.found:
+            continue
+        features.append(
+            appearance([one.facts for one in found.found], np.stack([one.sample for one in found.found]))
+        )
+        if model is not None:
+            answers.append(_ask(model, [one.image for one in found.found if one.image is not None]))
+        noted += [replace(one, sample=_NOTHING, image=None) for one in found.found]
     read = Manifest(tuple(one.record for one in noted), manifest.root)
     return Seen(
         manifest=read,
@@ -136,13 +126,15 @@ def _noting(model: Asked | None) -> Callable[[ImageRecord, ImageFacts, Slice], _
     return note
 
 
-def _ask(model: Asked, images: list[NDArray[np.uint8]]) -> Answered:
+def _ask(model: Asked, images: list[NDArray[np.uint8]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     given = [model.answer(np.stack(images[at : at + BATCH])) for at in range(0, len(images), BATCH)]
     probabilities, novelty = (np.concatenate(part).astype(np.float64) for part in zip(*given, strict=True))
     return probabilities, novelty
 
 
-def _answers(manifest: Manifest, model: Asked, given: list[Answered]) -> Answers:
+def _answers(
+    manifest: Manifest, model: Asked, given: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+) -> Answers:
     known = frozenset(model.trained_on)
     return Answers(
         name=model.name,
