@@ -23,19 +23,16 @@ def knees(tmp_path: Path) -> Path:
     return folder
 
 
+def measuring(made: TinyRun) -> list[str]:
+    protocol = ["--protocol", "patient-wise", "--data", str(made.data)]
+    return ["evaluate", "--model", str(made.out), *protocol]
+
+
 def test_a_run_is_reported_with_its_novelty(
     tiny_run: TinyRun, knees: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "report"
-    arguments = [
-        "evaluate",
-        "--model",
-        str(tiny_run.out),
-        "--protocol",
-        "patient-wise",
-        "--data",
-        str(tiny_run.data),
-    ]
+    arguments = measuring(tiny_run)
     arguments += ["--report", str(report), "--pass", "novelty", "--foreign", str(knees), "--limit", "8"]
     assert run([*arguments, "--no-progress"]) == 0, capsys.readouterr().err
     written = json.loads((report / "evaluation.json").read_text())
@@ -63,15 +60,7 @@ def test_a_run_is_reported_with_its_novelty(
 def test_mistakes_cost_one_line(
     tiny_run: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], further: tuple[str, ...], said: str
 ) -> None:
-    arguments = [
-        "evaluate",
-        "--model",
-        str(tiny_run.out),
-        "--protocol",
-        "patient-wise",
-        "--data",
-        str(tiny_run.data),
-    ]
+    arguments = measuring(tiny_run)
     assert run([*arguments, "--report", str(tmp_path / "report"), *further]) == 2
     told = capsys.readouterr().err.strip()
     assert said in told

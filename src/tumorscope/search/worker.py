@@ -124,12 +124,11 @@ class Worker:
         current = None
         if isinstance(place, int) and place < self.trials:
             current = places(self.study.get_trials(deepcopy=False), self.trials)[place].trial
-        if current is None or current.number != trial.number:
+        if not isinstance(place, int) or current is None or current.number != trial.number:
             # Another worker was faster, or two queued the place at once.
             trial.set_user_attr(DROPPED, True)
             self._end(trial.number, TrialState.FAIL)
             return
-        assert isinstance(place, int)
         self.study.sampler = make_sampler(self.sampler, self.seed, place)
         try:
             with beating(trial):

@@ -31,13 +31,11 @@ _SMALLEST = 6.0  # pixels; a smaller tumour is no more than its seam
 _NEAR = 0.08  # of the head: how far from its donor's place a tumour may go
 _SIZES = 0.2  # natural logarithm of the largest change of size
 _TRIES = 6
-_CHOICE = (
-    8  # donors of which the one whose head is most like the host's is taken: mostly one of the same plane
-)
+# Donors of which the one whose head is most like the host's is taken: mostly one of the same plane.
+_CHOICE = 8
 _OUTLINE = 20  # pixels a side of the outlines by which heads are compared
-_SYMMETRIC = (
-    0.92  # agreement of an outline with its mirror image from which the head is seen from above or in front
-)
+# Agreement of an outline with its mirror image from which on the head is seen from above or in front.
+_SYMMETRIC = 0.92
 _HEALED = 0.04  # of the square: the brain around a larger tumour would show where it was
 
 
