@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from tumorscope.training.config import Augmentation, Supervision, TrainingConfig
+from tumorscope.training.distillation_config import Distillation
 
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 
@@ -14,10 +15,14 @@ def expected() -> list[tuple[str, str]]:
     own = [(name, field.default) for name, field in TrainingConfig.model_fields.items()]
     parts = [
         (f"{part}.{name}", field.default)
-        for part, model in (("augmentation", Augmentation), ("supervision", Supervision))
+        for part, model in (
+            ("augmentation", Augmentation),
+            ("supervision", Supervision),
+            ("distillation", Distillation),
+        )
         for name, field in model.model_fields.items()
     ]
-    nested = ("recipe", "augmentation", "supervision")
+    nested = ("recipe", "augmentation", "supervision", "distillation")
     rows = [*((name, default) for name, default in own if name not in nested), *parts]
     return [
         (name, str(default).lower() if isinstance(default, bool) else str(default)) for name, default in rows

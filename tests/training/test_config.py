@@ -14,6 +14,7 @@ import yaml
 
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.training.config import Augmentation, Supervision, TrainingConfig, configure
+from tumorscope.training.distillation_config import Distillation
 
 RECIPE = "efficientnet-lite0"
 
@@ -126,6 +127,7 @@ class TestHash:
             ),
             **{f"augmentation.{name}": 0.33 for name in Augmentation.model_fields},
             **{f"supervision.{name}": 0.33 for name in Supervision.model_fields},
+            **{f"distillation.{name}": 0.33 for name in Distillation.model_fields},
         }
         assert {key.split(".")[0] for key in changes} == set(TrainingConfig.model_fields) - {"recipe"}
         hashes = {configure(RECIPE, [f"{key}={value}"]).sha256 for key, value in changes.items()}
@@ -145,6 +147,13 @@ class TestHash:
         assert config.supervision.active
         assert not config.supervision.transplants
         assert config.model_dump()["supervision"]["pointing"] == 0.5
+        assert TrainingConfig.model_validate(config.model_dump()) == config
+
+    def test_learning_from_teachers_is_recorded_where_it_is_on(self) -> None:
+        assert "distillation" not in configure(RECIPE).model_dump()
+        config = configure(RECIPE, ["distillation.weight=0.5"])
+        assert config.distillation.active
+        assert config.model_dump()["distillation"]["weight"] == 0.5
         assert TrainingConfig.model_validate(config.model_dump()) == config
 
     def test_it_is_the_same_in_another_process(self) -> None:

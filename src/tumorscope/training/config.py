@@ -24,6 +24,7 @@ from pydantic import (
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.optional import require
 from tumorscope.recipes.registry import find_recipe
+from tumorscope.training.distillation_config import Distillation
 
 __all__ = ["Augmentation", "Supervision", "TrainingConfig", "configure"]
 
@@ -120,13 +121,16 @@ class TrainingConfig(BaseModel):
     )
     augmentation: Augmentation = Augmentation()
     supervision: Supervision = Supervision()
+    distillation: Distillation = Distillation()
 
     @model_serializer(mode="wrap")
     def _without_what_is_off(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave ``supervision`` out where it is as by default: earlier runs keep their record and their hash."""
+        """Leave parts out that are as by default: earlier runs keep their record and their hash."""
         values: dict[str, Any] = write(self)
         if self.supervision == Supervision():
             del values["supervision"]
+        if self.distillation == Distillation():
+            del values["distillation"]
         return values
 
     @property
@@ -187,6 +191,7 @@ def _check_key(key: str) -> None:
         *TrainingConfig.model_fields,
         *(f"augmentation.{name}" for name in Augmentation.model_fields),
         *(f"supervision.{name}" for name in Supervision.model_fields),
+        *(f"distillation.{name}" for name in Distillation.model_fields),
     ]
     if key not in known:
         near = difflib.get_close_matches(key, known, n=1)
