@@ -1,0 +1,118 @@
+"""What a bundle says of real heads that come from nowhere near its training images.
+
+Three heads: two healthy (the average of ICBM 152, T1, in all three planes; one volunteer of studyforrest, T1, de-faced)
+and one with a glioma (TCIA Brain-Tumor-Progression, T1 after contrast, with a mask of the tumour, in all three planes). One head is one
+patient, so nothing here is a rate for patients: the figures compare bundles, and show what a scanner of which a
+bundle has seen nothing does to it.
+
+``python benchmarks/volumes.py --data D [--model BUNDLE]...`` prints a row a bundle and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope import Prediction, load
+from tumorscope.core.labels import Diagnosis
+from tumorscope.core.slice import Slice
+from tumorscope.explanation.heatmap import evidence_for
+from tumorscope.inference.classifier import Classifier
+
+STEP = 4  # every fourth slice, of about a millimetre each
+MIDDLE = (0.25, 0.8)  # of the axis: slices that cut the brain
+LARGE = 0.015  # of the head's area: below that a tumour is hardly seen in a slice
+
+
+def cut(volume: NDArray[np.float32]) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """Slices of a volume in canonical axes (right, anterior, superior), upright as a radiologist sees them."""
+    for axis in range(3):
+        for index in range(0, volume.shape[axis], STEP):
+            plane = np.take(volume, index, axis=axis)
+            yield axis, index, np.ascontiguousarray(np.rot90(plane))
+
+
+def canonical(path: Path) -> NDArray[np.float32]:
+    """Voxels of a NIfTI file with axes to the right, forward and up, resampled to voxels of equal sides."""
+    from scipy.ndimage import zoom
+
+    image = nibabel.funcs.as_closest_canonical(nibabel.load(path))  # type: ignore[no-untyped-call]
+    voxels = np.asarray(image.dataobj, dtype=np.float32)
+    sides = np.asarray(image.header.get_zooms()[:3], dtype=float)
+    return np.asarray(zoom(voxels, sides / sides.min(), order=1), dtype=np.float32)
+
+
+def healthy_nifti(path: Path) -> list[Slice]:
+    volume = canonical(path)
+    low, high = (np.array(volume.shape)[:, None] * MIDDLE).T
+    return [Slice(plane) for axis, index, plane in cut(volume) if low[axis] <= index <= high[axis]]
+
+
+def glioma_slices(scan: Path, mask: Path) -> tuple[list[Slice], list[NDArray[np.bool_]]]:
+    volume, tumour = canonical(scan), canonical(mask) > 0.5
+    slices, masks = [], []
+    for (_, _, plane), (_, _, truth) in zip(cut(volume), cut(tumour.astype(np.float32)), strict=True):
+        head = plane > 0.1 * np.percentile(volume, 99)
+        if head.any() and truth.sum() >= LARGE * head.sum():
+            slices.append(Slice(plane))
+            masks.append(truth > 0.5)
+    return slices, masks
+
+
+def answers(classifier: Classifier, slices: list[Slice]) -> list[Prediction]:
+    return [answer for answer in classifier.predict(slices, heatmap=True) if isinstance(answer, Prediction)]
+
+
+def share(found: list[Prediction], *wanted: Diagnosis) -> str:
+    right = sum(answer.diagnosis in wanted for answer in found)
+    mean = np.mean([sum(answer.probabilities[key.position] for key in wanted) for answer in found])
+    rejected = sum(answer.verdict == "rejected" for answer in found)
+    return f"{right:>3}/{len(found)} (p {mean:.2f}, rejected {rejected})"
+
+
+def pointed(found: list[Prediction], masks: list[NDArray[np.bool_]]) -> str:
+    """How often the strongest evidence for glioma lies in the tumour's box, on the slice's own grid."""
+    hits = 0
+    for answer, mask in zip(found, masks, strict=True):
+        evidence = evidence_for(answer, Diagnosis.GLIOMA)
+        row, column = np.unravel_index(int(np.argmax(evidence)), evidence.shape)
+        rows, columns = np.nonzero(mask)
+        hits += bool(rows.min() <= row <= rows.max() and columns.min() <= column <= columns.max())
+    return f"{hits}/{len(found)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with nifti/ and dicom-t1/")
+    parser.add_argument("--model", action="append", help="bundle; the shipped one if left out")
+    options = parser.parse_args()
+    nifti = options.data / "nifti"
+    average = healthy_nifti(nifti / "icbm152_t1.nii.gz")
+    tumour, masks = glioma_slices(
+        nifti / "tcia_btp_03_pre_scan_t1.nii.gz", nifti / "tcia_btp_03_pre_mask.nii.gz"
+    )
+    volunteer = str(options.data / "dicom-t1")
+    for model in options.model or [None]:
+        classifier = load(model)
+        own = [a for a in classifier.predict([volunteer]) if isinstance(a, Prediction)]
+        found = answers(classifier, tumour)
+        print(model or "shipped bundle")
+        print(
+            "  healthy, average head called notumor  ", share(answers(classifier, average), Diagnosis.NOTUMOR)
+        )
+        print("  healthy, volunteer called notumor     ", share(own, Diagnosis.NOTUMOR))
+        print("  glioma called glioma                  ", share(found, Diagnosis.GLIOMA))
+        sick = [key for key in Diagnosis if key is not Diagnosis.NOTUMOR]
+        print("  glioma called any tumour              ", share(found, *sick))
+        print("  strongest glioma evidence in its box  ", pointed(found, masks))
+
+
+if __name__ == "__main__":
+    main()
