@@ -88,6 +88,16 @@ def test_what_is_wrong_is_named_in_one_line(setting: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_stages_are_those_of_the_recipe_where_its_backbone_has_learnt_before() -> None:
+    assert configure("vgg16").stages == "two"
+    assert configure("vgg16", ["pretrained=false"]).stages == "none"
+    assert configure("vgg16", ["pretrained=false", "stages=two"]).stages == "two"
+    off = configure("vgg16", ["stages=none"])
+    # Else a run's config.yaml, given to another run, would bring the recipe's stages back.
+    assert off.model_dump()["stages"] == off.stages == "none"
+    assert "stages" not in configure("vgg16", ["pretrained=false"]).model_dump()
+
+
 def test_a_part_of_a_number_cannot_be_set() -> None:
     with pytest.raises(
         InvalidConfiguration, match=r"augmentation is 1; set its parts, such as augmentation\.flip"
@@ -125,6 +135,13 @@ class TestHash:
             **dict.fromkeys(
                 ("gradient_clip", "ema_decay", "checkpoint_seconds", "calibration_fraction"), 0.33
             ),
+            **dict.fromkeys(("unfreeze_share", "layer_decay", "validation_fraction"), 0.33),
+            **dict.fromkeys(("compile", "deterministic"), "true"),
+            **dict.fromkeys(("accumulate", "patience"), 3),
+            "stages": "gradual",
+            "schedule": "step",
+            "class_weights": "balanced",
+            "sampling": "patient",
             **{f"augmentation.{name}": 0.33 for name in Augmentation.model_fields},
             **{f"supervision.{name}": 0.33 for name in Supervision.model_fields},
             **{f"distillation.{name}": 0.33 for name in Distillation.model_fields},
@@ -155,6 +172,14 @@ class TestHash:
         assert config.distillation.active
         assert config.model_dump()["distillation"]["weight"] == 0.5
         assert TrainingConfig.model_validate(config.model_dump()) == config
+
+    def test_what_is_optimised_otherwise_is_recorded_and_the_default_is_not(self) -> None:
+        assert "schedule" not in configure(RECIPE).model_dump()
+        config = configure(RECIPE, ["schedule=one-cycle", "accumulate=2"])
+        written = config.model_dump()
+        assert (written["schedule"], written["accumulate"]) == ("one-cycle", 2)
+        assert "stages" not in written
+        assert TrainingConfig.model_validate(written) == config
 
     def test_it_is_the_same_in_another_process(self) -> None:
         code = (

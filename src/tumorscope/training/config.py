@@ -93,6 +93,24 @@ class Supervision(BaseModel):
         return self.transplants or max(self.pointing, self.box) > 0
 
 
+_NEWER = (
+    "supervision",
+    "distillation",
+    "stages",
+    "unfreeze_share",
+    "layer_decay",
+    "schedule",
+    "accumulate",
+    "class_weights",
+    "sampling",
+    "patience",
+    "validation_fraction",
+    "compile",
+    "deterministic",
+)
+"""Settings that came after the first recorded runs."""
+
+
 class TrainingConfig(BaseModel):
     """Everything that decides the outcome of a run, apart from the data."""
 
@@ -119,19 +137,43 @@ class TrainingConfig(BaseModel):
     calibration_fraction: float = Field(
         0.12, gt=0, le=0.5, description="Share of images the final fit keeps back."
     )
+    stages: Literal["none", "two", "gradual"] = Field(
+        "none", description="Which weights learn when; two is the default of a recipe that asks for it."
+    )
+    unfreeze_share: float = Field(
+        0.5, gt=0, le=1, description="Share of the steps after which all blocks learn, with stages=gradual."
+    )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="Factor of the rate from each block to the next deeper one."
+    )
+    schedule: Literal["cosine", "one-cycle", "constant", "step"] = "cosine"
+    accumulate: int = Field(1, ge=1, le=1024, description="Batches whose gradients make one step.")
+    class_weights: Literal["none", "balanced"] = "none"
+    sampling: Literal["slice", "class", "patient", "class-patient"] = "slice"
+    patience: int = Field(0, ge=0, description="Epochs without a better validation loss; 0 switches off.")
+    validation_fraction: float = Field(
+        0.12, gt=0, le=0.5, description="Share of the images to learn from by which a run is stopped early."
+    )
+    compile: bool = False
+    deterministic: bool = False
     augmentation: Augmentation = Augmentation()
     supervision: Supervision = Supervision()
     distillation: Distillation = Distillation()
 
     @model_serializer(mode="wrap")
     def _without_what_is_off(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave parts out that are as by default: earlier runs keep their record and their hash."""
+        """Leave newer settings out where they are as by default: earlier runs keep their record and their hash."""
         values: dict[str, Any] = write(self)
-        if self.supervision == Supervision():
-            del values["supervision"]
-        if self.distillation == Distillation():
-            del values["distillation"]
+        for name in _NEWER:
+            said = name == "stages" and self._may_have_stages
+            if not said and getattr(self, name) == type(self).model_fields[name].default:
+                del values[name]
         return values
+
+    @property
+    def _may_have_stages(self) -> bool:
+        """Whether leaving the stages unsaid would mean those of the recipe."""
+        return self.pretrained and bool(find_recipe(self.recipe).stages)
 
     @property
     def sha256(self) -> str:
@@ -176,12 +218,16 @@ def configure(recipe: str, settings: Iterable[str] = ()) -> TrainingConfig:
             place = place[parent]
         place[leaf] = str(value) if leaf in ("precision", "weights") else value
     try:
-        return TrainingConfig.model_validate(values)
+        config = TrainingConfig.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         message = f"{name} is {first['input']!r}; {first['msg'].lower()}"
         raise InvalidConfiguration(message) from error
+    if "stages" not in values and chosen.stages and config.pretrained:
+        # A backbone of random numbers is not worth freezing.
+        return config.model_copy(update={"stages": "two"})
+    return config
 
 
 def _check_key(key: str) -> None:
