@@ -143,6 +143,8 @@ class _Blocks(nn.Module):
                 channels = block.filters
             layers += [nn.MaxPool2d(block.pool), nn.Dropout2d(plan.block_dropout)]
             self.blocks.append(nn.Sequential(*layers))
+        # As networks of timm name their stages.
+        self.feature_info = [{"module": f"blocks.{index}"} for index in range(len(self.blocks))]
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
         stages = [image]
