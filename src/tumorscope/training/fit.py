@@ -61,7 +61,8 @@ def fit(
     watch
         Images whose loss is recorded after every epoch. Nothing is chosen by it.
     folder
-        Where ``last.ckpt``, ``metrics.csv`` ``initial-weights.txt`` and, at the end, ``weights.safetensors`` are kept.
+        Where ``last.ckpt``, ``metrics.csv``, ``time.json``, ``initial-weights.txt`` and, at the end,
+        ``weights.safetensors`` are kept.
     progress
         Whether to draw a progress bar on standard error.
     callbacks
@@ -80,6 +81,7 @@ def fit(
 
     from tumorscope.training.history import History
     from tumorscope.training.interrupt import interruptible
+    from tumorscope.training.timing import Stopwatch
 
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / CHECKPOINT
@@ -104,7 +106,14 @@ def fit(
             devices=1,
             precision=_precision(config),
             gradient_clip_val=config.gradient_clip,
-            callbacks=[saver, History(folder), interruption, *([bar] if progress else []), *callbacks],
+            callbacks=[
+                saver,
+                History(folder),
+                Stopwatch(folder),
+                interruption,
+                *([bar] if progress else []),
+                *callbacks,
+            ],
             logger=False,
             enable_progress_bar=progress,
             enable_model_summary=False,
