@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "DiskFull",
+    "DivergedTraining",
     "DownloadFailed",
     "EmptyInput",
     "InvalidBundle",
@@ -19,7 +21,9 @@ __all__ = [
     "LeakySplit",
     "MissingDependency",
     "MissingInput",
+    "OutOfMemory",
     "ParityError",
+    "ProcessLost",
     "TrainedOnError",
     "TumorscopeError",
     "UnreadableImage",
@@ -103,10 +107,34 @@ class DownloadFailed(TumorscopeError, RuntimeError):
     code = "download-failed"
 
 
+class DivergedTraining(TumorscopeError, ArithmeticError):
+    """The loss, the weights or the answers of a training are numbers that are not finite."""
+
+    code = "diverged"
+
+
+class OutOfMemory(TumorscopeError, MemoryError):
+    """Memory of the processor or the GPU does not suffice; the message offers what needs less."""
+
+    code = "out-of-memory"
+
+
+class DiskFull(TumorscopeError, OSError):
+    """A file could not be written for want of room; what was there before is untouched."""
+
+    code = "disk-full"
+
+
 class ParityError(TumorscopeError, RuntimeError):
     """The exported graph does not give the answers of the trained network."""
 
     code = "parity"
+
+
+class ProcessLost(TumorscopeError, RuntimeError):
+    """One of several processes that worked together is gone; the message says how to go on."""
+
+    code = "process-lost"
 
 
 class TrainedOnError(TumorscopeError, ValueError):
