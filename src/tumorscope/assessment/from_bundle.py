@@ -20,7 +20,7 @@ from tumorscope.evaluation.calibration import scaling_of
 from tumorscope.evaluation.kept_answers import KeptAnswers
 from tumorscope.evaluation.protocol import Protocol, measure, not_estimable
 from tumorscope.evaluation.scoring import refuse_trained_on, score, trained_on
-from tumorscope.evaluation.selection import images_to_test
+from tumorscope.evaluation.selection import beyond_official_training, images_to_test
 from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.inference.bundle import read_bundle
 from tumorscope.inference.classifier import Classifier
@@ -76,7 +76,8 @@ def measure_bundle(
     TrainedOnError
         If the bundle was made from some of them.
     """
-    images = images_to_test(read_manifest(data, class_names), protocol, allow_leaks=allow_leaks)
+    whole = read_manifest(data, class_names)
+    images = images_to_test(whole, protocol, allow_leaks=allow_leaks)
     notes = (
         *synthetic_notes(row.source for row in images.manifest),
         *passed_over_note(data, class_names),
@@ -96,7 +97,9 @@ def measure_bundle(
             images_by_class=images_by_class(images.manifest.labels()),
             notes=notes,
         )
-    refuse_trained_on(images.manifest, prefixes, classifier.facts.label)
+    unseen = beyond_official_training(whole) if protocol is Protocol.OFFICIAL else images.manifest
+    refuse_trained_on(unseen, prefixes, classifier.facts.label)
+    seen = len(trained_on(images.manifest, prefixes))
     scored = score(
         images.manifest,
         classifier.card.input_size,
@@ -117,10 +120,18 @@ def measure_bundle(
         images_by_class=images_by_class(scored.table.labels),
         table=scored.table,
         images=images.manifest,
-        notes=(*notes, _COMPARED, *_untraced(images.manifest)),
+        notes=(*notes, _both_sides(seen) if seen else _COMPARED, *_untraced(images.manifest)),
         failures=scored.failures,
         classifier=classifier,
         bundle=bundle,
+    )
+
+
+def _both_sides(seen: int) -> str:
+    """What a reader must know where the published split has the same file on both sides."""
+    return (
+        f"{seen:,} of the test images are, byte for byte, also images that the model was trained on: the official "
+        "split has these files on both sides. It was not trained on any other."
     )
 
 

@@ -16,7 +16,7 @@ from tumorscope.dataset.manifest import Manifest, OfficialSplit, Part
 from tumorscope.dataset.split import leak_free
 from tumorscope.evaluation.protocol import Protocol
 
-__all__ = ["ImagesToTest", "images_to_test"]
+__all__ = ["ImagesToTest", "beyond_official_training", "images_to_test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,21 @@ def images_to_test(manifest: Manifest, protocol: Protocol, *, allow_leaks: bool 
     raise InvalidManifest(
         f"the protocol {protocol} measures the answers of a run, not a bundle; give the run's folder as --model"
     )
+
+
+def beyond_official_training(manifest: Manifest) -> Manifest:
+    """The official Testing images that are not, byte for byte, official Training images too.
+
+    A model that has seen one of these was trained on the Testing part. The others it may have met as Training images,
+    which is a leak of the published split and not of the model; :func:`images_to_test` counts it.
+    """
+    learnt = {row.sha256 for row in manifest if row.official_split is OfficialSplit.TRAINING}
+    rows = [
+        position
+        for position, row in enumerate(manifest)
+        if row.official_split is OfficialSplit.TESTING and row.sha256 not in learnt
+    ]
+    return manifest.subset(rows)
 
 
 def _external(manifest: Manifest, *, allow_leaks: bool) -> ImagesToTest:
