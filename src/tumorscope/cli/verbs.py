@@ -24,6 +24,7 @@ VERBS = {
     "explain": "Draw where in a slice the evidence for an answer lies.",
     "info": "Print the model card of a bundle.",
     "train": "Train a classifier and export it as one bundle.",
+    "study": "Train several recipes under the same protocols, and compare them.",
     "search": "Search for the settings that do best on unseen patients.",
     "export": "Write the bundle of a finished run.",
     "evaluate": "Measure a model under a protocol.",

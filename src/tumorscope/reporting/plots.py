@@ -14,6 +14,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,7 @@ __all__ = [
     "inline_svg",
     "new_figure",
     "rates",
+    "standalone_svg",
 ]
 
 # Colours that stand for the page's variables until the figure is markup; none is meant to be seen.
@@ -160,6 +162,19 @@ def inline_svg(figure: Figure, *, name: str, description: str) -> str:
         f' {box[0] if box else ""} width="{width[1] if width else "400"}">'
     )
     return opening + text[text.index(">") + 1 :].rstrip()
+
+
+def standalone_svg(markup: str) -> str:
+    """Turn what :func:`inline_svg` gave into a file of its own, in the page's colours for light paper.
+
+    Programs that draw SVG often know no variables of a style sheet, so the colours are written out.
+    """
+    # The colours are resolved in the order of the sheet, whose first block is for light paper.
+    sheet = resources.files("tumorscope.reporting").joinpath("templates", "style.css").read_text("utf-8")
+    light = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]+)", sheet[: sheet.index("@media")]))
+    text = re.sub(r"var\((--[\w-]+)\)", lambda name: light[name[1]], markup)
+    opening = '<svg xmlns="http://www.w3.org/2000/svg" font-family="DejaVu Sans, sans-serif" '
+    return f"{text.replace('<svg ', opening, 1)}\n"
 
 
 def rates(lines: Sequence[Rate], *, chance: float, name: str, description: str) -> str:

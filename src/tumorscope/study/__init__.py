@@ -1,0 +1,1 @@
+"""Several recipes under the same protocols, and one comparison of them."""
