@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.errors import InvalidConfiguration, InvalidManifest
+from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.optional import require
 from tumorscope.dataset.copies.pair import CopyPair
 from tumorscope.dataset.groups import undivided_groups
 from tumorscope.dataset.leaks import count_leaks, find_leaks, fold_sides, refuse_leaks
 from tumorscope.dataset.manifest import Manifest, OfficialSplit, Part
 
-__all__ = ["LARGEST_HOLD_OUT", "assign_folds", "hold_out", "leak_free", "make_folds"]
+__all__ = ["LARGEST_HOLD_OUT", "assign_folds", "hold_out", "hold_out_groups", "leak_free", "make_folds"]
 
 LARGEST_HOLD_OUT = 0.5
 
@@ -100,7 +101,7 @@ def make_folds(
         count = len(np.unique(groups[labels == position]))
         if count < folds:
             raise InvalidManifest(
-                f"class {_class_name(manifest, int(position))} has {count} groups; {folds} folds need at least "
+                f"class {CLASS_ORDER[position].value} has {count} groups; {folds} folds need at least "
                 f"{folds}; give more patients or fewer folds"
             )
     return _balanced(groups, labels, folds, seed) + 1
@@ -134,16 +135,30 @@ def hold_out(
     InvalidManifest
         If a class has too few undivided groups for the fraction.
     """
+    return hold_out_groups(undivided_groups(manifest, pairs), manifest.labels(), fraction, seed)
+
+
+def hold_out_groups(
+    groups: NDArray[np.str_], labels: NDArray[np.int64], fraction: float, seed: int = 0
+) -> NDArray[np.bool_]:
+    """Choose groups as :func:`hold_out` does, where it is known what belongs together.
+
+    Parameters
+    ----------
+    groups, labels
+        The undivided group and the position of the class of each row, ``[N]``.
+    fraction, seed
+        As for :func:`hold_out`, which says what is raised too.
+    """
     if not 0 < fraction <= LARGEST_HOLD_OUT:
         raise InvalidConfiguration(
             f"a share of {fraction} was asked to be held out; it must be above 0 and at most {LARGEST_HOLD_OUT}"
         )
-    groups, labels = undivided_groups(manifest, pairs), manifest.labels()
     kept = _spread(groups, labels, fraction, seed)
     for position in np.unique(labels):
         if not kept[labels == position].any():
             raise InvalidManifest(
-                f"class {_class_name(manifest, int(position))} has {len(np.unique(groups[labels == position]))} "
+                f"class {CLASS_ORDER[position].value} has {len(np.unique(groups[labels == position]))} "
                 f"groups, too few to hold out {fraction:.3g} of its images; give more patients or a larger fraction"
             )
     return kept
@@ -182,10 +197,6 @@ def leak_free(manifest: Manifest, pairs: Sequence[CopyPair] = ()) -> tuple[Part,
         Part.TRAIN if not is_testing else (Part.EXCLUDED if is_tied else Part.TEST)
         for is_testing, is_tied in zip(testing.tolist(), tied.tolist(), strict=True)
     )
-
-
-def _class_name(manifest: Manifest, position: int) -> str:
-    return next(row.label.value for row in manifest if row.label.position == position)
 
 
 def _balanced(

@@ -13,7 +13,7 @@ from typing import Literal
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.recipes.timm_names import check_timm_name
 
-__all__ = ["RECIPES", "TIMM", "Defaults", "Recipe", "Stage", "find_recipe"]
+__all__ = ["RECIPES", "TIMM", "TWO_STAGES", "Defaults", "Recipe", "Stage", "find_recipe"]
 
 TIMM = "timm:"
 """What the recipe of any other classifier of timm begins with."""
@@ -64,6 +64,10 @@ class Stage:
     share: float
     learns: Literal["head", "upper", "all"]
     rate: float
+
+
+TWO_STAGES = (Stage("frozen", 0.3, "head", 1.0), Stage("fine-tuning", 0.7, "upper", 0.1))
+"""A frozen backbone, then fine-tuning of the deepest block at a tenth of the rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,7 @@ RECIPES: dict[str, Recipe] = {
             reference="Simonyan and Zisserman, Very deep convolutional networks, ICLR 2015",
             # Without batch normalisation a larger rate makes the deep layers diverge.
             defaults=Defaults(learning_rate=1e-4),
-            stages=(Stage("frozen", 0.3, "head", 1.0), Stage("fine-tuning", 0.7, "upper", 0.1)),
+            stages=TWO_STAGES,
         ),
         Recipe(
             name="resnet18",

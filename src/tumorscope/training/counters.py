@@ -25,11 +25,16 @@ class Purpose(IntEnum):
     INITIALISATION = 5
     TRANSPLANTS = 6
     BOX_HEAD = 7
+    SAMPLING = 8
 
 
-def stream_seed(seed: int, purpose: Purpose, epoch: int = 0, step: int = 0) -> int:
-    """A 63-bit seed for one purpose at one place of a run."""
-    state = np.random.SeedSequence([seed, int(purpose), epoch, step]).generate_state(1, np.uint64)
+def stream_seed(seed: int, purpose: Purpose, epoch: int = 0, step: int = 0, part: int = 0) -> int:
+    """A 63-bit seed for one purpose at one place of a run.
+
+    ``part`` is that of one of several processes; the first draws what a single process does.
+    """
+    place = [seed, int(purpose), epoch, step, *([part] if part else [])]
+    state = np.random.SeedSequence(place).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
