@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,16 +127,23 @@ def check_loggers(names: Sequence[LoggerName]) -> tuple[LoggerName, ...]:
     MissingDependency
         If it is not.
     """
+    needed = {
+        LoggerName.TENSORBOARD: ("tensorboard",),
+        LoggerName.MLFLOW: ("mlflow", "sqlalchemy", "alembic"),  # the last two for its local store
+    }
     chosen = tuple(dict.fromkeys(names))
     for name in chosen:
-        if name is LoggerName.TENSORBOARD:
-            require("tensorboard", extra="loggers", purpose="--logger tensorboard")
-            continue
-        for module in ("sqlalchemy", "alembic"):  # of its local store
-            require(module, extra="loggers", purpose="--logger mlflow")
-        with _quiet_mlflow():
-            require("mlflow", extra="loggers", purpose="--logger mlflow")
+        for module in needed[name]:
+            if not _is_installed(module):  # importing it would take seconds
+                require(module, extra="loggers", purpose=f"--logger {name}")
     return chosen
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # blocked in sys.modules
+        return False
 
 
 def _mlflow_run(address: str, experiment: str, name: str, folder: Path) -> str:
