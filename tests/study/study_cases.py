@@ -177,7 +177,7 @@ def _row(name: str) -> Row:
             Result(
                 protocol="leak-free",
                 state="not estimable",
-                reason="Not estimable: fewer than 10 groups of glioma, meningioma, pituitary.",
+                reason="fewer than 10 groups of glioma, meningioma, pituitary",
             ),
         ),
         curves=tuple(

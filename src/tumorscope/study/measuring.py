@@ -153,7 +153,7 @@ def _result(measurement: Measurement, protocol: Protocol, path: Path) -> Result:
     return Result(
         protocol=NAMES[protocol],
         state="measured" if estimable else "not estimable",
-        reason="" if estimable else (few or notes or [""])[0],
+        reason="" if estimable else (few or notes or [""])[0].removeprefix("Not estimable: ").rstrip("."),
         run=path.as_posix(),
         measured=measurement.measured,
         images_by_class=dict(measurement.images_by_class),

@@ -13,7 +13,7 @@ from tumorscope.core.version import __version__
 from tumorscope.dataset.audit.document import Verdict
 from tumorscope.reporting.evaluation_cards import ConfusionCell, ConfusionRow, Mark, Number, Scale, share
 from tumorscope.reporting.figure_words import digits_of
-from tumorscope.reporting.page import percent, render
+from tumorscope.reporting.page import percent, render, spoken
 from tumorscope.reporting.writing import Table
 from tumorscope.study.document import Comparison, Name, Result, Row
 from tumorscope.study.markdown import COUNTED, HOW_TO_READ, data_line
@@ -65,7 +65,7 @@ class _Protocol:
     classes: Table
     matrices: tuple[_Matrix, ...]
     plot: str
-    reasons: tuple[str, ...]
+    reasons: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def comparison_page(comparison: Comparison) -> str:
@@ -93,7 +93,7 @@ def comparison_page(comparison: Comparison) -> str:
         classes=[(label, comparison.data.images_by_class.get(label.value, 0)) for label in CLASS_ORDER],
         glance=glance_table(comparison),
         bars="" if bars is None else bars.svg,
-        failed=[(row.name, result) for row, result in comparison.failed()],
+        failed=_failed(comparison),
         missing=not_run(comparison),
         protocols=[_protocol(comparison, name) for name in comparison.protocols],
         costs=cost_table(comparison),
@@ -117,11 +117,11 @@ def _protocol(comparison: Comparison, name: Name) -> _Protocol:
     plot = accuracy_by_latency(comparison, name)
     dots = tuple(_dots(row, result) for row, result in measured if result.figure("accuracy") is not None)
     lows = [dot.number.low for dot in dots] + [dot.mark.value for dot in dots if dot.mark is not None]
-    reasons = dict.fromkeys(
-        f"{row.name}: {why_none(result)}"
-        for row in comparison.rows
-        if row.ran and (result := row.result(name)) is not None and result.state != "measured"
-    )
+    reasons: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        result = row.result(name)
+        if row.ran and result is not None and result.state != "measured":
+            reasons.setdefault(why_none(result), []).append(row.name)
     return _Protocol(
         name=name,
         meaning=comparison.protocols[name],
@@ -133,7 +133,7 @@ def _protocol(comparison: Comparison, name: Name) -> _Protocol:
         classes=class_table(comparison, name),
         matrices=tuple(_Matrix(row.name, _confusion(result)) for row, result in measured),
         plot="" if plot is None else plot.svg,
-        reasons=tuple(reasons),
+        reasons=tuple((reason, tuple(names)) for reason, names in reasons.items()),
     )
 
 
@@ -174,12 +174,24 @@ def _row_of(label: Diagnosis, row: tuple[float, ...], place: int, digits: int) -
     return ConfusionRow(label, f"{whole:,.{digits}f}", cells)
 
 
+def _failed(comparison: Comparison) -> list[tuple[str, str, list[str]]]:
+    """Row, reason, and the protocols that it fails under."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row, result in comparison.failed():
+        found.setdefault((row.name, result.reason), []).append(result.protocol)
+    return [(name, reason, protocols) for (name, reason), protocols in found.items()]
+
+
 def _notes(comparison: Comparison) -> list[str]:
     """Those of the whole, then those of single results, each once with whom it is about."""
-    about: dict[str, list[str]] = {}
+    about: dict[str, dict[str, list[str]]] = {}
     for row in comparison.rows:
         for result in row.results:
             for note in result.notes:
-                about.setdefault(note, []).append(f"{row.name}, {result.protocol}")
-    single = [f"{'; '.join(names)}: {note}" for note, names in about.items() if note not in comparison.notes]
+                about.setdefault(note, {}).setdefault(result.protocol, []).append(row.name)
+    single = [
+        f"{note} ({'; '.join(f'{protocol}: {spoken(names)}' for protocol, names in whose.items())})"
+        for note, whose in about.items()
+        if note not in comparison.notes
+    ]
     return [*comparison.notes, *single]

@@ -15,9 +15,9 @@ from typing import Literal
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest, OfficialSplit, Part
-from tumorscope.evaluation.predictions import PREDICTIONS_NAME, read_predictions
 from tumorscope.evaluation.protocol import Protocol
 from tumorscope.recipes.weights import weights_file
+from tumorscope.study.begun import check_settings, is_finished
 from tumorscope.study.request import StudyRequest, settings_for
 from tumorscope.study.taken import Sources, take
 from tumorscope.training.config import TrainingConfig, configure
@@ -186,14 +186,11 @@ def _of_study(
 ) -> PlannedPart:
     path = request.out / "runs" / recipe.replace(":", "-") / name
     if config is None:
-        finished = _is_finished(path, name, wanted)
+        finished = is_finished(path, name, wanted)
         return PlannedPart(name, "finished" if finished else "not run", path, why_not=reason)
     command = _command(request, recipe, name, path)
-    if (path / "config.yaml").is_file():
-        from tumorscope.training.folder import check_configuration
-
-        check_configuration(path, config)
-    if _is_finished(path, name, wanted):
+    check_settings(path, config)
+    if is_finished(path, name, wanted):
         return PlannedPart(name, "finished", path, command)
     if not path.exists():
         return PlannedPart(name, "train", path, command)
@@ -203,19 +200,6 @@ def _of_study(
             "--compare, or choose another --out"
         )
     return PlannedPart(name, "go on", path, command)
-
-
-def _is_finished(path: Path, name: PartName, wanted: int) -> bool:
-    """Whether there is what a comparison asks for: a bundle, or the answers for so many folds."""
-    if name == "official":
-        return (path / "bundle.onnx").is_file()
-    if not (path / PREDICTIONS_NAME).is_file():
-        return False
-    answered = read_predictions(path).folds
-    numbers = [] if answered is None else sorted(set(answered.tolist()))
-    # A single fold gets no bundle; where one of several lacks it, the run was interrupted before its export.
-    exported = len(numbers) < 2 or all((path / "folds" / str(k) / "bundle.onnx").is_file() for k in numbers)
-    return exported and len(numbers) >= wanted
 
 
 def _command(request: StudyRequest, recipe: str, name: PartName, path: Path) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plot", "accuracy_bars", "accuracy_by_latency", "plot_files", "training_curves"]
 
-_COLOUR: dict[str, str] = {"official": SHADES[2], "patient-wise": SHADES[0], "leak-free": SHADES[1]}
+_COLOUR: dict[str, str] = {"official": SHADES[2], "patient-wise": SHADES[1], "leak-free": SHADES[0]}
 _DASHED = (0, (4, 3))
 
 

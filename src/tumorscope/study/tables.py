@@ -47,7 +47,8 @@ def leaks_of(comparison: Comparison, protocol: Name) -> str:
     """What the figures of a protocol leak, in words; empty where nothing does."""
     found: dict[str, int] = {}
     for _, result in rows_measured(comparison, protocol):
-        for key, number in ((result.measured and result.measured.leaks) or {}).items():
+        leaks = None if result.measured is None else result.measured.leaks
+        for key, number in (leaks or {}).items():
             found[key] = max(number, found.get(key, 0))
     return describe_leaks(found) if found else ""
 
@@ -101,7 +102,7 @@ def figure_table(comparison: Comparison, protocol: Name) -> Table:
         if result is None or not row.ran:
             continue
         if result.measured is None or result.state != "measured":
-            rows.append((row.name, why_none(result), *("" for _ in _HEADS)))
+            rows.append((row.name, result.state, *("" for _ in _HEADS)))
             continue
         rest = f"{count(result.measured.images)} / {count(result.measured.slices)} / {count(result.measured.groups)}"
         name = f"{row.name} ({result.in_part} only)" if result.in_part else row.name
@@ -133,7 +134,7 @@ def cost_table(comparison: Comparison) -> Table:
         *("training, official", "training, folds", "epochs", "pixels", "initial weights"),
     )
     rows = tuple((row.name, *_costs(row.model)) for row in comparison.rows if row.model is not None)
-    return Table("One image at a time, on the processor", head, rows, numbers=len(head) - 2)
+    return Table("Models, and one image at a time on the processor", head, rows, numbers=len(head) - 1)
 
 
 def test_table(comparison: Comparison, protocol: Name) -> Table:
@@ -182,8 +183,9 @@ def _time(model: ModelFacts, part: str) -> str:
     found: TrainingTime | None = next((time for time in model.training if time.part == part), None)
     if found is None:
         return NONE
-    fits = f", {found.fits} fits" if found.fits > 1 else ""
-    return f"{duration(found.seconds)}{fits}, {found.device} x {found.threads}"
+    fits = f"{found.fits} fits, " if found.fits > 1 else ""
+    threads = f", {found.threads} threads" if found.device == "cpu" else ""
+    return f"{duration(found.seconds)} ({fits}{found.device}{threads})"
 
 
 def _test(test: PairedTest) -> tuple[str, ...]:

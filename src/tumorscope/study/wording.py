@@ -17,14 +17,16 @@ def parameters(number: int | None) -> str:
     """``3.37 M``; whole below a hundred thousand."""
     if number is None:
         return NONE
-    return count(number) if number < 100_000 else f"{number / 1e6:.2f}{_SPACE}M"
+    return count(number) if number < 100_000 else f"{_three(number / 1e6)}{_SPACE}M"
 
 
 def operations(number: int | None) -> str:
     """``15.3 G`` or ``3.1 M``: multiplications with their additions."""
     if number is None:
         return NONE
-    return f"{number / 1e9:.2f}{_SPACE}G" if number >= 100_000_000 else f"{number / 1e6:.2f}{_SPACE}M"
+    if number < 100_000:
+        return count(number)
+    return f"{_three(number / 1e9)}{_SPACE}G" if number >= 100_000_000 else f"{_three(number / 1e6)}{_SPACE}M"
 
 
 def megabytes(size: int | None) -> str:
@@ -45,6 +47,11 @@ def duration(seconds: float) -> str:
     if minutes < 90:
         return f"{minutes}{_SPACE}min"
     return f"{minutes // 60}{_SPACE}h {minutes % 60}{_SPACE}min"
+
+
+def _three(value: float) -> str:
+    """Three figures, never as a power of ten."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def p_value(p: float) -> str:
