@@ -147,14 +147,8 @@ def shared_threads() -> int:
     return max(1, (os.cpu_count() or 1) // local)
 
 
-def trainer_options(*, freezes: bool) -> dict[str, Any]:
-    """What Lightning's trainer has to know of devices.
-
-    Parameters
-    ----------
-    freezes
-        Whether some weights do not learn at some steps; all processes then look for them at every step.
-    """
+def trainer_options() -> dict[str, Any]:
+    """What Lightning's trainer has to know of devices."""
     if not _together():
         return {"accelerator": "auto", "devices": 1}
     from lightning.pytorch.plugins.environments import TorchElasticEnvironment
@@ -167,9 +161,10 @@ def trainer_options(*, freezes: bool) -> dict[str, Any]:
         "accelerator": "cuda" if distributed.get_backend() == "nccl" else "cpu",
         "devices": local,
         "num_nodes": distributed.get_world_size() // local,
-        # Each process has the variables of torchrun by now, whoever started it.
+        # Each process has the variables of torchrun by now, whoever started it. Weights that do not learn at a step
+        # (frozen ones, those of a part of a network that is left out) are looked for at every step.
         "strategy": DDPStrategy(
-            cluster_environment=TorchElasticEnvironment(), find_unused_parameters=freezes, timeout=_PATIENCE
+            cluster_environment=TorchElasticEnvironment(), find_unused_parameters=True, timeout=_PATIENCE
         ),
         "use_distributed_sampler": False,  # batches come divided
     }

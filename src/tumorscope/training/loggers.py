@@ -96,8 +96,8 @@ class Loggers:
 
     def _mlflow(self, name: str, folder: Path) -> Logger:
         with _quiet_mlflow():
-            import mlflow
             from lightning.pytorch.loggers import MLFlowLogger
+            from mlflow.exceptions import MlflowException
 
             address = (
                 os.environ.get(_TRACKING) or f"sqlite:///{(self.run.path / MLFLOW).resolve().as_posix()}"
@@ -106,7 +106,7 @@ class Loggers:
                 number = _mlflow_run(address, self.run.path.resolve().name, name, folder)
                 logger = MLFlowLogger(tracking_uri=address, run_id=number)
                 logger.log_hyperparams(self._settings())
-            except (mlflow.exceptions.MlflowException, OSError) as error:
+            except (MlflowException, OSError) as error:
                 reason = " ".join(str(error).split())[:200]
                 raise InvalidConfiguration(
                     f"MLflow cannot be used ({reason}); look at {_TRACKING}, or leave out --logger mlflow"
