@@ -415,6 +415,25 @@ class TestOfficialSplit:
         result = _run(*arguments, "--protocol", "official")
         assert isinstance(result.exception, TrainedOnError)
 
+    def test_a_file_on_both_sides_is_a_leak_of_the_split_and_not_of_the_model(
+        self, published: Path, tmp_path: Path
+    ) -> None:
+        images = published.parent
+        content = (images / "notumor" / "0.png").read_bytes()
+        (images / "notumor" / "2.png").write_bytes(content)  # Testing, and now Training too
+        prefix = hashlib.sha256(content).hexdigest()[:8]
+        data = make_card().data.model_copy(update={"image_sha256_prefixes": (prefix,)})
+        bundle = tmp_path / "seen.onnx"
+        bundle.write_bytes(make_model(make_card(data=data)).SerializeToString())
+        arguments = ("--model", bundle, "--data", published, "--format", "json")
+        result = _run(*arguments, "--protocol", "official")
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        assert (found["images"], found["leaks"]["file"]) == (4, 1)
+        assert any(note.startswith("1 of the test images are, byte for byte,") for note in found["notes"])
+        external = _run(*arguments, "--protocol", "external")
+        assert isinstance(external.exception, TrainedOnError)
+
 
 class TestReport:
     def test_a_bundle_is_reported_with_every_pass_and_goes_on_after_an_interruption(

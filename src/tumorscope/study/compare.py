@@ -7,7 +7,7 @@ only torch can count is counted where torch is there, and left open where it is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tumorscope.core.errors import TumorscopeError
@@ -26,6 +26,7 @@ from tumorscope.study.measuring import measure_folds, measure_official
 from tumorscope.study.modelling import model_facts
 from tumorscope.study.pairing import paired_tests
 from tumorscope.study.plan import PartName, PlannedPart, PlannedRow, count_folds
+from tumorscope.study.progress import Begin
 from tumorscope.study.reference import PUBLISHED, PUBLISHED_NOTE
 from tumorscope.study.request import NAMES, StudyRequest
 
@@ -37,7 +38,6 @@ MEASURED = "measured"
 Failures = Mapping[tuple[str, str], str]
 """By row and part, why its training failed."""
 
-Begin = Callable[[str], Callable[[int, int], None]]
 
 _PART: dict[Protocol, PartName] = {
     Protocol.OFFICIAL: "official",

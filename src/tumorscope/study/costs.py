@@ -41,7 +41,7 @@ def count_costs(run: RunFolder, fit: Path) -> Costs:
     space, _ = load_space(fit / SPACE)
     graph = AnswerGraph(network, Scaling(np.ones(4), np.zeros(4)), space).eval()
     size = run.config.image_size
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         graph(torch.zeros(1, size, size, dtype=torch.uint8))
     flops = int(counter.get_total_flops())
     return Costs(

@@ -6,7 +6,6 @@ Owns which of its answers a protocol takes. Free of torch.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +22,12 @@ from tumorscope.evaluation.synthetic import sources_of_run, synthetic_notes
 from tumorscope.inference.classifier import load
 from tumorscope.study.document import Result
 from tumorscope.study.kept import KeptResults, digest_of_file
+from tumorscope.study.progress import Count
 from tumorscope.study.request import NAMES
 
 __all__ = ["measure_folds", "measure_official"]
 
 Measured = tuple[Result, PredictionTable | None]
-Count = Callable[[int, int], None]
 
 
 def measure_official(

@@ -6,8 +6,6 @@ Owns the order, and that one row that fails costs no other.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from tumorscope.study.markdown import comparison_markdown
 from tumorscope.study.page import comparison_page
 from tumorscope.study.plan import OFFICIAL_MANIFEST, PlannedPart, PlannedRow, make_plan, official_parts
 from tumorscope.study.plots import plot_files
+from tumorscope.study.progress import Announce, Steps
 from tumorscope.study.request import StudyRequest
 
 __all__ = ["FAILURE", "MARKDOWN", "PAGE", "Study", "prepare_study", "write_study"]
@@ -29,9 +28,6 @@ __all__ = ["FAILURE", "MARKDOWN", "PAGE", "Study", "prepare_study", "write_study
 FAILURE = "failure.txt"
 MARKDOWN = "comparison.md"
 PAGE = "comparison.html"
-
-Announce = Callable[[str], None]
-Steps = Callable[[], AbstractContextManager[Callable[[str], Callable[[int, int], None]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +88,15 @@ class Study:
         record = part.path / FAILURE
         record.unlink(missing_ok=True)
         try:
-            with steps() as begin:
-                train_part(
-                    self.request,
-                    row,
-                    part,
-                    self.manifest,
-                    reading=begin(f"{row.name}: reading images"),
-                    progress=progress,
-                    announce=announce,
-                )
+            train_part(
+                self.request,
+                row,
+                part,
+                self.manifest,
+                steps=steps,
+                progress=progress,
+                announce=announce,
+            )
         except TumorscopeError as error:
             return _line(error)
         except Exception as error:

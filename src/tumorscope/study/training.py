@@ -6,27 +6,24 @@ Owns the order: choose the rows, read the images, train, export, count. Imports 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import numpy as np
 
 from tumorscope.core.files import atomic_write
 from tumorscope.dataset.manifest import Manifest
-from tumorscope.dataset.scan import Progress
 from tumorscope.evaluation.predictions import read_predictions
 from tumorscope.export.folds import export_folds
 from tumorscope.export.onnx import export_run
 from tumorscope.study.costs import count_costs
 from tumorscope.study.facts import COSTS
 from tumorscope.study.plan import PlannedPart, PlannedRow, official_parts
+from tumorscope.study.progress import Announce, Steps
 from tumorscope.study.request import StudyRequest
 from tumorscope.training.folder import start_run
 from tumorscope.training.run import cross_fit, final_fit, load_images
 from tumorscope.training.split import training_data
 
 __all__ = ["train_part"]
-
-Announce = Callable[[str], None]
 
 
 def train_part(
@@ -35,7 +32,7 @@ def train_part(
     part: PlannedPart,
     manifest: Manifest,
     *,
-    reading: Progress,
+    steps: Steps,
     progress: bool,
     announce: Announce,
 ) -> None:
@@ -49,8 +46,8 @@ def train_part(
         What of it.
     manifest
         The data of the study.
-    reading
-        Called with (done, total) while images are read.
+    steps
+        Counts while images are read; nothing is counted while the training draws its own bars.
     progress
         Whether to draw the bars of the training.
     announce
@@ -70,13 +67,14 @@ def train_part(
         # The official split is trained on as it was published; everything that comes of it is stamped.
         allow_leaks=is_official or request.allow_leaks,
     )
-    rows, images = load_images(
-        chosen.manifest,
-        row.config.image_size,
-        skip_unreadable=request.skip_unreadable,
-        progress=reading,
-        announce=announce,
-    )
+    with steps() as begin:
+        rows, images = load_images(
+            chosen.manifest,
+            row.config.image_size,
+            skip_unreadable=request.skip_unreadable,
+            progress=begin(f"{row.name}: reading images"),
+            announce=announce,
+        )
     run = start_run(part.path, row.config, rows, left_out=chosen.left_out, leaks=chosen.leaks)
     if is_official:
         final_fit(run, rows, images, progress=progress, announce=announce)
