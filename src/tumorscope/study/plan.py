@@ -144,9 +144,12 @@ def count_folds(manifest: Manifest) -> int:
 
 
 def _needed(protocols: Sequence[Protocol]) -> tuple[PartName, ...]:
-    official = Protocol.OFFICIAL in protocols or Protocol.LEAK_FREE in protocols
-    folds: tuple[PartName, ...] = ("folds",) if Protocol.PATIENT_WISE in protocols else ()
-    return (*(("official",) if official else ()), *folds)
+    found: list[PartName] = []
+    if Protocol.OFFICIAL in protocols or Protocol.LEAK_FREE in protocols:
+        found.append("official")
+    if Protocol.PATIENT_WISE in protocols:
+        found.append("folds")
+    return tuple(found)
 
 
 def _planned(

@@ -63,7 +63,7 @@ class Study:
         """
         out = self.request.out
         check_writable(out / COMPARISON)
-        failures = {}
+        failures: dict[tuple[str, str], str] = {}
         if self.to_train:
             require("torch", extra="train", purpose="training the rows of a study")
         if any(part.name == "official" for _, part in self.to_train):

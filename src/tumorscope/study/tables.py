@@ -81,7 +81,7 @@ def glance_table(comparison: Comparison) -> Table:
     protocols = list(comparison.protocols)
     heads = [f"{name}{' (leaky split)' if leaks_of(comparison, name) else ''}" for name in protocols]
     with_theirs = any(row.published for row in comparison.rows)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in comparison.rows:
         cells = [_accuracy(row.result(name)) for name in protocols]
         theirs = (
@@ -96,7 +96,7 @@ def glance_table(comparison: Comparison) -> Table:
 
 def figure_table(comparison: Comparison, protocol: Name) -> Table:
     """Figures of all classes together, and what they rest on."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in comparison.rows:
         result = row.result(protocol)
         if result is None or not row.ran:
