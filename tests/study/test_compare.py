@@ -13,6 +13,7 @@ from study_cases import finished_runs
 
 from tumorscope.cli.main import run
 from tumorscope.dataset.manifest import Manifest, OfficialSplit
+from tumorscope.dataset.manifest_file import write_manifest
 from tumorscope.study.document import Comparison, Row, read_comparison
 from tumorscope.synthesis.phantom import write_phantoms
 
@@ -174,6 +175,20 @@ def test_runs_are_taken_under_a_name_and_a_broken_one_costs_no_other(
     capsys.readouterr()
     assert run([*command, "--from", f"x={broken}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_answers_about_other_images_are_not_compared(
+    compared: tuple[Path, Manifest], data: Path, tmp_path: Path
+) -> None:
+    fewer = tmp_path / "fewer.csv"
+    manifest = compared[1]
+    write_manifest(manifest.subset(range(len(manifest) - 4)), fewer)
+    folds = compared[0] / "runs" / "light-cnn" / "folds"
+    command = ["study", "--data", str(fewer), "--out", str(tmp_path / "study"), "--compare", "--no-progress"]
+    assert run([*command, "--protocols", "patient-wise", "--from", str(folds)]) == 1
+    (result,) = _row(read_comparison(tmp_path / "study"), "light-cnn").results
+    assert result.state == "failed"
+    assert result.reason.startswith(f"4 of {len(manifest)} answers of the run")
 
 
 def test_a_model_that_learnt_from_test_images_is_not_measured_on_them(

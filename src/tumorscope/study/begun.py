@@ -43,12 +43,24 @@ def check_settings(path: Path, config: TrainingConfig) -> None:
         )
 
 
-def is_finished(path: Path, name: Part, wanted: int) -> bool:
-    """Whether there is what a comparison asks for: a bundle, or the answers for so many folds."""
+def is_finished(path: Path, name: Part, wanted: int | None) -> bool:
+    """Whether a part of a row is there.
+
+    Parameters
+    ----------
+    path
+        Folder of its run.
+    name
+        ``official`` needs the bundle, ``folds`` the answers.
+    wanted
+        For how many folds, with their bundles; ``None`` where nothing will be trained and any answers will do.
+    """
     if name == "official":
         return (path / "bundle.onnx").is_file()
     if not (path / PREDICTIONS_NAME).is_file():
         return False
+    if wanted is None:
+        return True
     answered = read_predictions(path).folds
     numbers = [] if answered is None else sorted(set(answered.tolist()))
     # A single fold gets no bundle; where one of several lacks it, the run was interrupted before its export.

@@ -74,6 +74,7 @@ def compare_rows(
     """
     asking = _Asking(
         request,
+        manifest,
         failures,
         begin,
         KeptResults(request.out / MEASURED),
@@ -113,6 +114,7 @@ class _Asking:
     """All that is needed to measure any row under any protocol."""
 
     request: StudyRequest
+    manifest: Manifest
     failures: Failures
     begin: Begin
     kept: KeptResults
@@ -139,8 +141,14 @@ class _Asking:
         self, row: PlannedRow, part: PlannedPart, protocol: Protocol
     ) -> tuple[Result, PredictionTable | None]:
         if protocol is Protocol.PATIENT_WISE:
-            leaks = self.request.allow_leaks
-            return measure_folds(row.name, part.path, self.of_folds, self.kept, allow_leaks=leaks)
+            return measure_folds(
+                row.name,
+                part.path,
+                self.manifest,
+                of_folds=self.of_folds,
+                kept=self.kept,
+                allow_leaks=self.request.allow_leaks,
+            )
         return measure_official(
             row.name,
             part.path,

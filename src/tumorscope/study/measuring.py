@@ -13,9 +13,10 @@ import numpy as np
 from tumorscope.assessment.from_bundle import measure_bundle
 from tumorscope.assessment.from_run import measure_run
 from tumorscope.assessment.measurement import Measurement, images_by_class
-from tumorscope.core.errors import MissingInput
+from tumorscope.core.errors import InvalidManifest, MissingInput
 from tumorscope.dataset.class_names import ClassNames
 from tumorscope.dataset.leaks import refuse_leaks
+from tumorscope.dataset.manifest import Manifest
 from tumorscope.evaluation.predictions import PREDICTIONS_NAME, PredictionTable, read_predictions
 from tumorscope.evaluation.protocol import Protocol, measure
 from tumorscope.evaluation.synthetic import sources_of_run, synthetic_notes
@@ -81,7 +82,9 @@ def measure_official(
     return result, measurement.table
 
 
-def measure_folds(row: str, run: Path, of_folds: int, kept: KeptResults, *, allow_leaks: bool) -> Measured:
+def measure_folds(
+    row: str, run: Path, manifest: Manifest, *, of_folds: int, kept: KeptResults, allow_leaks: bool
+) -> Measured:
     """Measure the out-of-fold answers of a run; of one with a single fold those for this fold.
 
     Parameters
@@ -90,6 +93,8 @@ def measure_folds(row: str, run: Path, of_folds: int, kept: KeptResults, *, allo
         Whose it is.
     run
         Its folder.
+    manifest
+        The images of the study; the answers must be about none but these.
     of_folds
         How many folds the data has.
     kept
@@ -99,12 +104,20 @@ def measure_folds(row: str, run: Path, of_folds: int, kept: KeptResults, *, allo
 
     Raises
     ------
+    InvalidManifest
+        If an answer is about another image.
     TumorscopeError
         If there are no answers, or the folds leak and may not.
     """
     protocol = Protocol.PATIENT_WISE
     answers = run / PREDICTIONS_NAME
     table = read_predictions(run)
+    elsewhere = len(set(table.hashes) - {image.sha256 for image in manifest})
+    if elsewhere:
+        raise InvalidManifest(
+            f"{elsewhere:,} of {len(table):,} answers of the run {run} are about images that --data does not have; "
+            "compare runs on the same images"
+        )
     words = ["tumorscope", "evaluate", "--model", run.as_posix(), "--protocol", protocol.value]
     command = shlex.join([*words, *(["--allow-leaks"] if allow_leaks else [])])
     key = (digest_of_file(answers), str(of_folds), str(allow_leaks))

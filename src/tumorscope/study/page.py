@@ -25,9 +25,9 @@ from tumorscope.study.tables import (
     glance_table,
     leaks_of,
     not_run,
+    reasons,
     rows_measured,
     test_table,
-    why_none,
 )
 
 __all__ = ["comparison_page"]
@@ -65,7 +65,7 @@ class _Protocol:
     classes: Table
     matrices: tuple[_Matrix, ...]
     plot: str
-    reasons: tuple[tuple[str, tuple[str, ...]], ...]
+    reasons: list[tuple[str, list[str]]]
 
 
 def comparison_page(comparison: Comparison) -> str:
@@ -117,11 +117,6 @@ def _protocol(comparison: Comparison, name: Name) -> _Protocol:
     plot = accuracy_by_latency(comparison, name)
     dots = tuple(_dots(row, result) for row, result in measured if result.figure("accuracy") is not None)
     lows = [dot.number.low for dot in dots] + [dot.mark.value for dot in dots if dot.mark is not None]
-    reasons: dict[str, list[str]] = {}
-    for row in comparison.rows:
-        result = row.result(name)
-        if row.ran and result is not None and result.state != "measured":
-            reasons.setdefault(why_none(result), []).append(row.name)
     return _Protocol(
         name=name,
         meaning=comparison.protocols[name],
@@ -133,7 +128,7 @@ def _protocol(comparison: Comparison, name: Name) -> _Protocol:
         classes=class_table(comparison, name),
         matrices=tuple(_Matrix(row.name, _confusion(result)) for row, result in measured),
         plot="" if plot is None else plot.svg,
-        reasons=tuple((reason, tuple(names)) for reason, names in reasons.items()),
+        reasons=reasons(comparison, name),
     )
 
 

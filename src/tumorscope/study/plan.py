@@ -89,9 +89,8 @@ def make_plan(request: StudyRequest, manifest: Manifest) -> tuple[PlannedRow, ..
     Raises
     ------
     InvalidConfiguration
-        If a setting is wrong, or a run that was begun is in the way and going on was not asked for.
-    InvalidManifest
-        If the data has no official split and a protocol needs one.
+        If a setting is wrong, a run that was begun is in the way and going on was not asked for, or the data has no
+        official split and a protocol needs one.
     MissingInput
         If something of ``--from`` or a weights file is not there.
     """
@@ -156,7 +155,7 @@ def _planned(
     request: StudyRequest, recipe: str, needed: Sequence[PartName], sources: Sources | None, folds: int
 ) -> PlannedRow:
     config = None
-    wanted = min(request.limit(recipe) or folds, folds) if request.train else 1
+    wanted = min(request.limit(recipe) or folds, folds) if request.train else None
     if request.train:
         config = configure(recipe, settings_for(recipe, request.settings, request.recipes))
         weights_file(config.weights)
@@ -184,7 +183,7 @@ def _of_study(
     name: PartName,
     config: TrainingConfig | None,
     *,
-    wanted: int,
+    wanted: int | None,
     reason: str,
 ) -> PlannedPart:
     path = request.out / "runs" / recipe.replace(":", "-") / name

@@ -33,6 +33,7 @@ __all__ = [
     "glance_table",
     "leaks_of",
     "not_run",
+    "reasons",
     "rows_measured",
     "test_table",
     "why_none",
@@ -69,6 +70,16 @@ def why_none(result: Result | None) -> str:
     if result is None or (result.state == "not run" and not result.reason):
         return "not run"
     return f"{result.state}: {result.reason}" if result.reason else result.state
+
+
+def reasons(comparison: Comparison, protocol: Name) -> list[tuple[str, list[str]]]:
+    """Why rows have no figures under a protocol, each reason once with the rows; not of recipes that nobody ran."""
+    found: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        result = row.result(protocol)
+        if result is not None and result.state != "measured" and (row.ran or result.reason):
+            found.setdefault(why_none(result), []).append(row.name)
+    return list(found.items())
 
 
 def not_run(comparison: Comparison) -> list[str]:
