@@ -146,7 +146,7 @@ def test_a_second_comparison_asks_no_model_about_images_again(
     assert "kept" not in again.notes
 
 
-def test_runs_are_taken_under_a_name_and_a_broken_one_costs_no_other(
+def test_runs_are_taken_under_a_name_and_broken_answers_are_refused(
     compared: tuple[Path, Manifest], data: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     runs, out = compared[0] / "runs", tmp_path / "study"
@@ -188,7 +188,7 @@ def test_answers_about_other_images_are_not_compared(
     assert run([*command, "--protocols", "patient-wise", "--from", str(folds)]) == 1
     (result,) = _row(read_comparison(tmp_path / "study"), "light-cnn").results
     assert result.state == "failed"
-    assert result.reason.startswith(f"4 of {len(manifest)} answers of the run")
+    assert f"of {len(manifest)} answers of the run" in result.reason
 
 
 def test_a_model_that_learnt_from_test_images_is_not_measured_on_them(

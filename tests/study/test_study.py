@@ -100,7 +100,7 @@ def test_a_row_that_fails_is_in_the_table_and_costs_no_other(done: Done) -> None
     failed = done.row("resnet18")
     assert [result.state for result in failed.results] == ["failed", "failed"]
     assert all("damaged.safetensors" in result.reason for result in failed.results)
-    assert "resnet18, official: failed: " in (done.out / "comparison.md").read_text(encoding="utf-8")
+    assert "resnet18: failed: " in (done.out / "comparison.md").read_text(encoding="utf-8")
 
 
 def test_going_on_trains_nothing_that_is_finished(

@@ -38,7 +38,8 @@ def show_comparison(comparison: Comparison) -> None:
     """Print accuracy under every protocol, the paired tests, and what failed."""
     from rich.console import Console
 
-    from tumorscope.study.tables import glance_table, not_run, test_table, why_none
+    from tumorscope.reporting.page import spoken
+    from tumorscope.study.tables import glance_table, not_run, reasons, test_table
 
     # Names of models and paths are text, not markup.
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
@@ -48,14 +49,11 @@ def show_comparison(comparison: Comparison) -> None:
         block = test_table(comparison, protocol)
         if block.rows:
             console.print(_table(block, columns=5))
-    for row, result in comparison.failed():
-        console.print(f"failed: {row.name}, {result.protocol}: {why_none(result)}")
-    for row in comparison.rows:
-        for result in row.results:
-            if row.ran and (result.state == "not estimable" or (result.state == "not run" and result.reason)):
-                console.print(f"{row.name}, {result.protocol}: {why_none(result)}")
+    for protocol in comparison.protocols:
+        for reason, rows in reasons(comparison, protocol):
+            console.print(f"{protocol}, {spoken(rows)}: {reason}", soft_wrap=True)
     if names:
-        console.print(f"not run: {', '.join(names)}")
+        console.print(f"not run: {', '.join(names)}", soft_wrap=True)
     for note in comparison.notes:
         console.print(f"Note: {note}")
     console.print(comparison.notice, style="italic")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tumorscope.core.version import __version__
-from tumorscope.reporting.page import count
+from tumorscope.reporting.page import count, spoken
 from tumorscope.reporting.writing import Block, Bullets, Facts, Paper, Paragraph, Section, markdown
 from tumorscope.study.document import Comparison, Name
 from tumorscope.study.tables import (
@@ -18,9 +18,9 @@ from tumorscope.study.tables import (
     glance_table,
     leaks_of,
     not_run,
+    reasons,
     rows_measured,
     test_table,
-    why_none,
 )
 
 __all__ = ["COUNTED", "HOW_TO_READ", "comparison_markdown", "data_line"]
@@ -90,9 +90,6 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
 
 def _glance(comparison: Comparison) -> Iterator[Block]:
     yield glance_table(comparison)
-    failed = [f"{row.name}, {result.protocol}: {why_none(result)}" for row, result in comparison.failed()]
-    if failed:
-        yield Bullets(tuple(failed))
     names = not_run(comparison)
     if names:
         yield Paragraph(f"Not run: {', '.join(names)}.")
@@ -103,13 +100,12 @@ def _protocol(comparison: Comparison, name: Name) -> Iterator[Block]:
     leaks = leaks_of(comparison, name)
     if leaks:
         yield Paragraph(f"Leaky split: {leaks} on two sides of it. Every figure is too good.", strong=True)
-    measured = rows_measured(comparison, name)
-    if not measured:
-        reasons = dict.fromkeys(why_none(row.result(name)) for row in comparison.rows if row.ran)
-        yield Paragraph("; ".join(reasons) or "not run")
-        return
-    yield figure_table(comparison, name)
-    yield class_table(comparison, name)
+    if rows_measured(comparison, name):
+        yield figure_table(comparison, name)
+        yield class_table(comparison, name)
+    without = tuple(f"{spoken(names)}: {reason}" for reason, names in reasons(comparison, name))
+    if without:
+        yield Bullets(without)
 
 
 def _tests(comparison: Comparison) -> Iterator[Block]:
