@@ -31,7 +31,7 @@ sys.exit(run(sys.argv[1:]))
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "phantoms"
-    list(write_phantoms(folder, 48, size=64))
+    list(write_phantoms(folder, 64, size=64))
     return folder
 
 

@@ -38,7 +38,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """One epoch at 32 pixels; two folds of light-cnn, one of deep-cnn, and resnet18 from a file without weights."""
     folder = tmp_path_factory.mktemp("study")
     data, out, damaged = folder / "phantoms", folder / "study", folder / "damaged.safetensors"
-    list(write_phantoms(data, 48, size=64))
+    list(write_phantoms(data, 64, size=64))
     damaged.write_bytes(b"no weights")
     arguments = [
         *("study", "--data", str(data), "--out", str(out), "--recipes", "light-cnn,deep-cnn,resnet18"),
