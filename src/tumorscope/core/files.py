@@ -5,6 +5,7 @@ Owns the one way this project replaces a file: temporary file beside it, fsync, 
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tempfile
@@ -13,9 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.core.errors import DiskFull, InvalidConfiguration
 
-__all__ = ["atomic_stream", "atomic_write", "check_writable"]
+__all__ = ["atomic_stream", "atomic_write", "check_writable", "explain_full_disk"]
+
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def atomic_write(path: str | os.PathLike[str], content: bytes | str) -> None:
@@ -65,6 +68,32 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise _unwritable(target, f"no permission to write in {place}")
 
 
+@contextmanager
+def explain_full_disk(target: Path) -> Iterator[None]:
+    """Say in one line that there was no room for a file.
+
+    Raises
+    ------
+    DiskFull
+        If the disk is full, a quota is used up, or files may not become so large.
+    """
+    try:
+        yield
+    except DiskFull:
+        raise
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise _no_room(target, error) from error
+        raise
+
+
+def _no_room(target: Path, error: OSError) -> DiskFull:
+    reason = (error.strerror or "no room").lower()
+    return DiskFull(
+        f"{target} could not be written: {reason}; make room and run the same command again (a training with --resume)"
+    )
+
+
 def _unwritable(target: Path, reason: str) -> InvalidConfiguration:
     return InvalidConfiguration(
         f"{target} cannot be written: {reason}; name a file in a folder that can be written to"
@@ -80,9 +109,11 @@ def _replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise _no_room(target, error) from error
         raise _unwritable(target, error.strerror or type(error).__name__) from error
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with explain_full_disk(target), os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.errors import TumorscopeError
+from tumorscope.core.files import explain_full_disk
 from tumorscope.core.optional import require
 from tumorscope.dataset.load import load_input
 from tumorscope.dataset.manifest import ImageRecord, Manifest
@@ -74,9 +75,11 @@ def open_cache(manifest: Manifest, size: int, progress: Progress | None = None) 
     partial = path.with_name(f"{path.stem}.{os.getpid()}.partial")
     failures = []
     try:
-        images = np.lib.format.open_memmap(
-            partial, mode="w+", dtype=np.uint8, shape=(len(manifest), size, size)
-        )
+        with explain_full_disk(path):
+            images = np.lib.format.open_memmap(
+                partial, mode="w+", dtype=np.uint8, shape=(len(manifest), size, size)
+            )
+            _reserve(partial)
         for row, record in enumerate(manifest):
             try:
                 images[row] = load_input(record.path, size)
@@ -93,6 +96,13 @@ def open_cache(manifest: Manifest, size: int, progress: Progress | None = None) 
     finally:
         partial.unlink(missing_ok=True)
     return Cache(np.load(path, mmap_mode="r"), ())
+
+
+def _reserve(path: Path) -> None:
+    """Take the room of a file now: on a full disk, writing into its map would end the process without a word."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
 
 
 def _existing(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | None:
