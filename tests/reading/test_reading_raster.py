@@ -304,3 +304,9 @@ def test_broken_exif_costs_nothing() -> None:
 
 def test_one_pixel_is_left_to_preprocessing() -> None:
     assert read_raster(encode(Image.new("L", (1, 1)), "PNG"), "a").shape == (1, 1)
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("L", "PNG"), ("P", "PNG"), ("RGB", "JPEG"), ("RGBA", "TIFF")])
+def test_the_mode_is_that_of_the_file_not_of_the_gray_pixels(mode: str, kind: str) -> None:
+    image = Image.fromarray(head_pixels(32, 32, 255).astype(np.uint8)).convert(mode)
+    assert read_raster(encode(image, kind), "a").origin.mode == mode

@@ -47,6 +47,8 @@ class Origin:
         Distance between pixel centres as (row, column) in millimetres, where the file says.
     modality
         DICOM modality (``MR``), where the file says.
+    mode
+        PIL mode in which a still image was saved (``L``, ``RGB``...), ``None`` for any other file.
     """
 
     path: str | None = None
@@ -56,6 +58,7 @@ class Origin:
     plane: Plane | None = None
     spacing: tuple[float, float] | None = None
     modality: str | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,14 +6,12 @@ Owns the hashes of a file and of its decoded pixels, its size, mode and format.
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tumorscope.core.errors import InvalidManifest, UnsupportedImage
 from tumorscope.core.slice import Slice
@@ -68,12 +66,8 @@ def read_labelled(path: Path) -> tuple[ImageFacts, Slice]:
     """
     content = read_bytes(path, str(path))
     kind = raster_kind(content[:18])
-    if kind is not None and kind != "TIFF":  # these hold one image, and need not be read twice
-        image = read_raster(content, str(path))
-        mode = _raster_mode(content)
-    else:
-        image = load_slice(path)
-        mode = _raster_mode(content) if kind else image.pixels.dtype.name
+    # Any other still image is one image, and need not be read twice.
+    image = load_slice(path) if kind in (None, "TIFF") else read_raster(content, str(path))
     first = image.pixels[0, 0]
     # One row through the middle tells nearly always.
     if (image.pixels[len(image.pixels) // 2] == first).all() and (image.pixels == first).all():
@@ -87,7 +81,7 @@ def read_labelled(path: Path) -> tuple[ImageFacts, Slice]:
         pixels_sha256=pixels_hash(image.pixels),
         width=width,
         height=height,
-        mode=mode,
+        mode=image.origin.mode or image.pixels.dtype.name,
         format=kind or path.suffix.lstrip(".").upper() or "unknown",
         file_bytes=len(content),
     )
@@ -115,8 +109,3 @@ def file_hash(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise InvalidManifest(f"{path} may not be read; check its permissions") from error
-
-
-def _raster_mode(content: bytes) -> str:
-    with Image.open(io.BytesIO(content)) as image:
-        return image.mode

@@ -139,6 +139,7 @@ def read_frames(data: bytes | Path, name: str, *, first_only: bool = False) -> I
                     frames = _page_count(image)
                 if frame:
                     image.seek(frame)
+                mode = image.mode  # loading may change it
                 check_pixels(name, *image.size)
                 pixels = _gray(image, content, frame)
         except TumorscopeError:
@@ -153,7 +154,7 @@ def read_frames(data: bytes | Path, name: str, *, first_only: bool = False) -> I
             raise UnsupportedImage(
                 f"{name}: {kind} of PIL mode {image.mode!r} has no gray values; save it as grayscale"
             )
-        yield _to_slice(pixels, name, frame, frames)
+        yield _to_slice(pixels, Origin(path=name, frame=frame, frames=frames, mode=mode))
         frame += 1
 
 
@@ -277,13 +278,13 @@ def _oriented(pixels: NDArray[Any], turn: Image.Transpose | None) -> NDArray[Any
     return np.ascontiguousarray(turned[turn])
 
 
-def _to_slice(pixels: NDArray[Any], name: str, frame: int, frames: int) -> Slice:
+def _to_slice(pixels: NDArray[Any], origin: Origin) -> Slice:
     value_range = None
     if pixels.dtype.itemsize == 4:
         if not np.isfinite(pixels).all():
             raise UnsupportedImage(
-                f"{name}: the image holds NaN or infinite values; replace them with numbers"
+                f"{origin.path}: the image holds NaN or infinite values; replace them with numbers"
             )
         # 32-bit integers rarely use their full range: black and white are the extremes of the image.
         value_range = (float(pixels.min()), float(pixels.max()))
-    return Slice(pixels, Origin(path=name, frame=frame, frames=frames), value_range)
+    return Slice(pixels, origin, value_range)

@@ -25,6 +25,8 @@ _BRIGHT_FRACTION = 0.15  # of the range up to the 98th percentile; brighter is h
 _REACH = 1.6  # standard deviations on each side of the centre: four fifths of an ellipse
 _FAR = 2.4  # standard deviations beyond which a bright spot is not part of the head
 _SMALLEST_SPREAD = 0.02
+_HALF_BRIGHT = 127  # mean of a neighbourhood of which half is 255
+_ALONG = (np.arange(_MOMENT_SIDE, dtype=np.float32) + 0.5) / _MOMENT_SIDE
 
 Pixels = NDArray[Any]
 HeadBox = tuple[float, float, float, float]
@@ -96,31 +98,32 @@ def _to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
 
 def _head_box(picture: NDArray[np.uint8]) -> HeadBox:
     """Left, top, right and bottom of the middle of the head, in fractions of the image."""
-    low = int(picture.min())
-    high = int(np.partition(picture, int(0.98 * picture.size), axis=None)[int(0.98 * picture.size)])
+    counts = np.cumsum(np.bincount(picture.ravel(), minlength=256))
+    low, high = counts.searchsorted([1, int(0.98 * picture.size) + 1]).tolist()
     bright = (picture > low + _BRIGHT_FRACTION * (high - low)).view(np.uint8) * np.uint8(255)
     # Half of the neighbours must be bright too: letters and scale marks are not.
     dense = np.asarray(Image.fromarray(bright).filter(ImageFilter.BoxBlur(2)))
-    mass = np.maximum(dense.astype(np.float32) - 127.0, 0.0)
-    along = (np.arange(_MOMENT_SIDE, dtype=np.float32) + 0.5) / _MOMENT_SIDE
-    center_x, spread_x, center_y, spread_y = _moments(mass, along)
-    near_x = np.abs(along - center_x) < _FAR * spread_x
-    near_y = np.abs(along - center_y) < _FAR * spread_y
-    center_x, spread_x, center_y, spread_y = _moments(mass * near_x * near_y[:, None], along)
+    mass = np.maximum(dense, _HALF_BRIGHT).astype(np.float32) - np.float32(_HALF_BRIGHT)
+    center_x, spread_x, center_y, spread_y = _moments(mass.sum(axis=0), mass.sum(axis=1))
+    near_x = (np.abs(_ALONG - center_x) < _FAR * spread_x).astype(np.float32)
+    near_y = (np.abs(_ALONG - center_y) < _FAR * spread_y).astype(np.float32)
+    center_x, spread_x, center_y, spread_y = _moments(near_y @ mass * near_x, mass @ near_x * near_y)
     reach_x, reach_y = _REACH * spread_x, _REACH * spread_y
     return center_x - reach_x, center_y - reach_y, center_x + reach_x, center_y + reach_y
 
 
-def _moments(
-    mass: NDArray[np.floating[Any]], along: NDArray[np.floating[Any]]
-) -> tuple[float, float, float, float]:
-    """Centre and standard deviation along x, then along y."""
-    total = float(mass.sum())
+def _moments(*profiles: NDArray[np.floating[Any]]) -> tuple[float, float, float, float]:
+    """Centre and standard deviation along x, then along y, of how much lies in each column and row.
+
+    What lies there are whole numbers that single precision holds, so that the order of a sum does not matter.
+    """
+    total = float(profiles[0].sum())
     if total == 0:
         return 0.5, 0.5 / _REACH, 0.5, 0.5 / _REACH  # nothing to hold on to: the whole image
     result = []
-    for profile in (mass.sum(axis=0) / total, mass.sum(axis=1) / total):
-        center = float(profile @ along)
-        spread = float(np.sqrt(profile @ (along - center) ** 2))
+    for profile in profiles:
+        share = profile / total
+        center = float(share @ _ALONG)
+        spread = float(np.sqrt(share @ (_ALONG - center) ** 2))
         result += [center, max(spread, _SMALLEST_SPREAD)]
     return result[0], result[1], result[2], result[3]
