@@ -7,12 +7,14 @@ what their pictures show; and last the pairs that follow from others, so that a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorscope.dataset.copies.ahead import made_ahead
 from tumorscope.dataset.copies.blas import one_blas_thread
 from tumorscope.dataset.copies.candidates import Candidates, candidates
 from tumorscope.dataset.copies.fitting import THRESHOLD, Fitted, fit_pairs
@@ -87,10 +89,10 @@ def _near_copies(thumbnails: NDArray[np.uint8], rows: NDArray[np.int64], progres
     found = Fitted(nothing, nothing, nothing, np.empty(0, np.float32))
     # Pairs that are found, and those that were turned away in this very orientation, are not fitted again.
     settled, tried = nothing, nothing
-    for view in (_PICTURE, _HEAD):
-        share = _share(progress, view, len(VIEWS), count)
+    # What is proposed does not depend on what is found: it is made on one core while the others fit.
+    for view, proposals in groupby(made_ahead(_proposed(thumbnails, rows, progress)), itemgetter(0)):
         runs, keys = [found], [nothing]
-        for proposed in candidates(thumbnails[:, view], share, rows=rows):
+        for _, proposed in proposals:
             new = ~contains(settled, _key(proposed, count)) & ~contains(tried, _way(proposed, count))
             fresh = proposed.where(new)
             runs.append(fit_pairs(thumbnails, rows, fresh, from_picture=view == _PICTURE))
@@ -101,6 +103,16 @@ def _near_copies(thumbnails: NDArray[np.uint8], rows: NDArray[np.int64], progres
         missing = fit_pairs(thumbnails, rows, following(found, count), from_picture=False)
         found = _joined([found, missing])
     return found
+
+
+def _proposed(
+    thumbnails: NDArray[np.uint8], rows: NDArray[np.int64], progress: Progress | None
+) -> Iterator[tuple[int, Candidates]]:
+    """Each view with the pairs that it proposes, a run of images at a time."""
+    for view in (_PICTURE, _HEAD):
+        share = _share(progress, view, len(VIEWS), len(rows))
+        for proposed in candidates(thumbnails[:, view], share, rows=rows):
+            yield view, proposed
 
 
 def _key(pairs: Candidates | Fitted, count: int) -> NDArray[np.int64]:
