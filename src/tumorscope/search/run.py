@@ -162,9 +162,8 @@ class Prepared:
 
     def _images(self, size: int) -> NDArray[np.uint8]:
         if size not in self.images:
-            manifest, images = load_images(self.manifest, size)
-            assert len(manifest) == len(self.manifest)
-            self.images[size] = images
+            # Skips nothing: an image that was read at another size and is gone since is an error.
+            _, self.images[size] = load_images(self.manifest, size)
         return self.images[size]
 
     def _steps_a_fold(self) -> int:
