@@ -277,6 +277,7 @@ class TestLeaks:
         record = json.loads((out / "data.json").read_text())
         assert record["images"] == parts[Part.TRAIN] < 72
         assert record["left_out"] == {"excluded": parts[Part.EXCLUDED], "test": parts[Part.TEST]}
+        assert record["left_out_because"] == {part.value: part.reason for part in (Part.EXCLUDED, Part.TEST)}
         assert record["leaks"] == {"folds": {"group": 1}}
         table = read_predictions(out)
         assert (len(table), table.leaks) == (parts[Part.TRAIN], {"group": 1})

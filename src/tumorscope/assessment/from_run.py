@@ -10,6 +10,7 @@ from pathlib import Path
 from tumorscope.assessment.measurement import Measurement, images_by_class
 from tumorscope.core.errors import InvalidConfiguration, MissingInput
 from tumorscope.dataset.manifest import Manifest
+from tumorscope.evaluation.left_out import left_out_notes
 from tumorscope.evaluation.predictions import read_predictions
 from tumorscope.evaluation.protocol import Protocol, patient_wise, shifted
 from tumorscope.evaluation.style_folds import holds_whole_styles, style_notes
@@ -64,7 +65,7 @@ def measure_run(
         )
     table = read_predictions(run)
     measured = MEASURES[protocol](table, command, allow_leaks=allow_leaks)
-    notes = synthetic_notes(sources_of_run(run))
+    notes = synthetic_notes(sources_of_run(run)) + left_out_notes(run)
     if holds_whole_styles(table):
         notes += style_notes(table)
     return Measurement(

@@ -38,6 +38,18 @@ class Part(StrEnum):
     EXCLUDED = "excluded"
     """On neither side: a copy or a shared patient would leak."""
 
+    @property
+    def reason(self) -> str:
+        """Why images of the part stand where they do, to end a sentence with."""
+        return {
+            Part.TRAIN: "they are what is learnt from",
+            Part.TEST: "they are kept for a test",
+            Part.EXCLUDED: (
+                "a copy, a patient or most of the group of each lies on another side of the split, or in an intensity "
+                "style of another fold, and would have been learnt from"
+            ),
+        }[self]
+
 
 class Box(NamedTuple):
     """Tumour box in fractions of the image's width and height, in [0, 1]."""

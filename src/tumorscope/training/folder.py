@@ -30,7 +30,7 @@ import yaml
 from tumorscope.core.errors import InvalidConfiguration, InvalidManifest, MissingInput
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.dataset.manifest import Manifest
+from tumorscope.dataset.manifest import Manifest, Part
 from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.training.config import TrainingConfig
@@ -139,6 +139,7 @@ def start_run(
         return run
     record = _describe_data(manifest) | {
         "left_out": dict(left_out or {}),
+        "left_out_because": {part: Part(part).reason for part in left_out or {}},
         "leaks": {split: dict(counts) for split, counts in (leaks or {}).items()},
     }
     _write_data(path, record)
