@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Origin", "Plane", "Slice"]
+__all__ = ["Edges", "Origin", "Plane", "Slice", "Stored"]
 
 Pixels = NDArray[Any]
 
@@ -24,6 +24,20 @@ class Plane(StrEnum):
     AXIAL = "axial"
     CORONAL = "coronal"
     SAGITTAL = "sagittal"
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Which side of the patient lies at each edge of the image.
+
+    Each is one letter: ``L`` left, ``R`` right, ``A`` anterior, ``P`` posterior, ``S`` superior, ``I`` inferior; the
+    nearest one where the slice is oblique.
+    """
+
+    left: str
+    right: str
+    top: str
+    bottom: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,8 @@ class Origin:
         DICOM modality (``MR``), where the file says.
     mode
         PIL mode in which a still image was saved (``L``, ``RGB``...), ``None`` for any other file.
+    edges
+        Which side of the patient lies at each edge, where the file says.
     """
 
     path: str | None = None
@@ -59,6 +75,27 @@ class Origin:
     spacing: tuple[float, float] | None = None
     modality: str | None = None
     mode: str | None = None
+    edges: Edges | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """What a file holds of a slice before its window: value = slope * pixels + intercept.
+
+    Parameters
+    ----------
+    pixels
+        ``[H, W]``, integer.
+    slope, intercept
+        Lead to the file's own units; a negative slope where larger values are darker.
+    window
+        Centre and width, in units of the value, that the file asks for; ``None`` where it names none that is of use.
+    """
+
+    pixels: Pixels
+    slope: float
+    intercept: float
+    window: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,11 +111,15 @@ class Slice:
     value_range
         Smallest and largest value that black and white stand for; the limits of the dtype for integers and
         the extremes of the image for floats where ``None``.
+    stored
+        The values before the file's window, for whoever wants to choose another one; ``None`` where :attr:`pixels` are
+        all there is.
     """
 
     pixels: Pixels
     origin: Origin = field(default_factory=Origin)
     value_range: tuple[float, float] | None = None
+    stored: Stored | None = None
 
     @property
     def shape(self) -> tuple[int, int]:

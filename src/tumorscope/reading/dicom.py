@@ -2,7 +2,7 @@
 
 Owns the way from a parsed file to :class:`Slice` records, in spatial order where the header tells it.
 Parsing, frames, brightness and geometry are each a module of their own. No value of the header but modality,
-plane and spacing leaves this module.
+plane, edges, spacing, rescale and window leaves this module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tumorscope.core.slice import Origin, Slice
 from tumorscope.reading.dicom_file import PixelLayout, foreign_header, layout_of, parse
 from tumorscope.reading.dicom_frames import frame_reader
 from tumorscope.reading.dicom_geometry import Placement, placement_of, series_key
-from tumorscope.reading.dicom_present import present, presentation_of
+from tumorscope.reading.dicom_present import before_window, present, presentation_of
 from tumorscope.reading.files import read_bytes
 
 if TYPE_CHECKING:
@@ -70,11 +70,14 @@ def read_dicom(
             continue
         with foreign_header(name):
             groups = _groups(dataset, layout, frame)
-        pixels, value_range = present(stored, presentation_of(groups, layout, name), layout, name)
+        how = presentation_of(groups, layout, name)
+        pixels, value_range = present(stored, how, layout, name)
         place = placements[frame]
-        origin = Origin(name, frame, layout.frames, series, place.plane, place.spacing, "MR")
+        origin = Origin(
+            name, frame, layout.frames, series, place.plane, place.spacing, "MR", edges=place.edges
+        )
         shown += 1
-        yield Slice(pixels, origin, value_range)
+        yield Slice(pixels, origin, value_range, before_window(stored, how, value_range))
     if not shown and not in_series:
         raise UnsupportedImage(
             f"{name}: all {layout.frames} frames are blank; an image with content is needed"

@@ -1,6 +1,6 @@
 """Where a frame lies in the patient, and in what order frames follow each other.
 
-Owns plane, spacing, order along the slice normal and the opaque series key. Knows no pixels.
+Owns plane, edges, spacing, order along the slice normal and the opaque series key. Knows no pixels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tumorscope.core.slice import Plane
+from tumorscope.core.slice import Edges, Plane
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -39,11 +39,14 @@ class Placement:
         Position along :attr:`normal` in millimetres.
     spacing
         (row, column) distance in millimetres.
+    edges
+        Which side of the patient lies at each edge of the image.
     """
 
     normal: Vector | None = None
     depth: float | None = None
     spacing: tuple[float, float] | None = None
+    edges: Edges | None = None
 
     @property
     def plane(self) -> Plane | None:
@@ -72,7 +75,8 @@ def placement_of(groups: list[Dataset]) -> Placement:
     normal = _normal(orientation) if orientation else None
     depth = float(np.dot(normal, position)) if normal and position else None
     usable = spacing is not None and min(spacing) > 0
-    return Placement(normal, depth, (spacing[0], spacing[1]) if spacing and usable else None)
+    edges = _edges(orientation) if orientation and normal else None
+    return Placement(normal, depth, (spacing[0], spacing[1]) if spacing and usable else None, edges)
 
 
 def series_key(uid: object, salt: str) -> str | None:
@@ -103,6 +107,19 @@ def _normal(orientation: tuple[float, ...]) -> Vector | None:
         return None
     x, y, z = across / length
     return float(x), float(y), float(z)
+
+
+def _edges(orientation: tuple[float, ...]) -> Edges | None:
+    """Letters of the two directions of PS3.3, C.7.6.2.1.1: along a row to the right, along a column downwards."""
+    (left, right), (top, bottom) = _ends(orientation[:3]), _ends(orientation[3:])
+    return Edges(left, right, top, bottom) if {left, right}.isdisjoint({top, bottom}) else None
+
+
+def _ends(direction: tuple[float, ...]) -> tuple[str, str]:
+    """The sides of the patient where a direction comes from and where it leads; x runs to the left, y to the back."""
+    axis = int(np.argmax(np.abs(direction)))
+    start, end = (("R", "L"), ("A", "P"), ("I", "S"))[axis]
+    return (start, end) if direction[axis] > 0 else (end, start)
 
 
 def _numbers(groups: list[Dataset], sequence: str, keyword: str, count: int) -> tuple[float, ...] | None:

@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.errors import UnsupportedImage
+from tumorscope.core.slice import Stored
 from tumorscope.reading.dicom_file import PixelLayout, foreign_header
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["Presentation", "present", "presentation_of"]
+__all__ = ["Presentation", "before_window", "present", "presentation_of"]
 
 Range = tuple[float, float]
 
@@ -143,6 +144,30 @@ def present(
         # The window shows nothing of this frame; its modality values do.
         pixels = _through_highdicom(stored, how, layout, name, voi=False)
     return pixels, (float(pixels.min()), float(pixels.max()))
+
+
+def before_window(stored: NDArray[Any], how: Presentation, value_range: Range) -> Stored | None:
+    """What :func:`present` left behind: the values before the window, for a frame that is shown through one.
+
+    Parameters
+    ----------
+    stored, how
+        As for :func:`present`.
+    value_range
+        Its second result, which tells whether the window was of use.
+
+    Returns
+    -------
+    Stored or None
+        ``None`` where the pixels are the values already, or a table leads from one to the other.
+    """
+    if not how.has_voi or how.modality_lut is not None:
+        return None
+    sign = -1.0 if how.inverted else 1.0
+    window = None
+    if how.window is not None and value_range == (0.0, 1.0):
+        window = (sign * how.window[0], how.window[1])
+    return Stored(stored, sign * how.slope, sign * how.intercept, window)
 
 
 def _through_highdicom(

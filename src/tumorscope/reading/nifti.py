@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.errors import EmptyInput, TumorscopeError, UnreadableImage, UnsupportedImage
-from tumorscope.core.slice import Origin, Plane, Slice
+from tumorscope.core.slice import Edges, Origin, Plane, Slice
 from tumorscope.reading.files import read_bytes
 from tumorscope.reading.inflate import inflate_prefix
 from tumorscope.reading.limits import MAX_VOLUME_BYTES, check_pixels
@@ -34,6 +34,7 @@ _HEADER_BYTES = 540  # NIfTI-2; NIfTI-1 takes 348
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAGICS = {348: (344, b"n+1\x00", b"ni1\x00"), 540: (4, b"n+2\x00", b"ni2\x00")}
 _PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)  # across x, y, z of the canonical axes
+_EDGES = (Edges("A", "P", "S", "I"), Edges("R", "L", "S", "I"), Edges("R", "L", "A", "P"))
 _COARSER = 1.01
 _RGB_TYPES = frozenset({128, 2304})  # NIfTI-1 datatype codes RGB24 and RGBA32
 _COMPLEX_TYPES = frozenset({32, 1792, 2048})
@@ -214,7 +215,7 @@ def _slices(stored: NDArray[Any], layout: _Layout, name: str) -> Iterator[Slice]
         plane = np.moveaxis(canonical, axis, 0)[position, ::-1, ::-1].T
         if plane.min() == plane.max():
             continue
-        origin = Origin(name, position, count, name, _PLANES[axis], spacing)
+        origin = Origin(name, position, count, name, _PLANES[axis], spacing, edges=_EDGES[axis])
         yield Slice(_rescaled(plane, layout), origin, (ends[0], ends[1]))
 
 
