@@ -23,6 +23,7 @@ VERBS = {
     "predict": "Say what slices, volumes, folders or archives show.",
     "explain": "Draw where in a slice the evidence for an answer lies.",
     "info": "Print the model card of a bundle.",
+    "serve": "Open the reading room: a page in the browser, and an API.",
     "train": "Train a classifier and export it as one bundle.",
     "study": "Train several recipes under the same protocols, and compare them.",
     "search": "Search for the settings that do best on unseen patients.",
