@@ -152,3 +152,23 @@ def test_maps_that_shuffling_turns_round_are_sane(correlation: float, verdict: V
         update={"pointing": (whole,), "randomised_weights_correlation": correlation}
     )
     assert _verdict(parts.model_copy(update={"explanation": explanation}), "explanation") is verdict
+
+
+@pytest.mark.parametrize(
+    ("fewest", "verdict"), [(None, Verdict.GOOD), (10, Verdict.GOOD), (9, Verdict.NOT_RUN)]
+)
+def test_calibration_of_too_few_groups_of_a_class_is_not_judged(fewest: int | None, verdict: Verdict) -> None:
+    parts = full_parts()
+    assert parts.calibration is not None
+    support = None if fewest is None else Support(images=80, groups={**TEN_EACH, "glioma": fewest})
+    calibration = parts.calibration.model_copy(update={"support": support})
+    (found,) = (
+        check
+        for check in verdicts(
+            read_document(made_document()), parts.model_copy(update={"calibration": calibration})
+        )
+        if check.key == "reliability"
+    )
+    assert found.verdict is verdict
+    assert found.sentence.startswith("Too few to judge") is (verdict is Verdict.NOT_RUN)
+    assert "ECE 0.021" in found.sentence

@@ -32,6 +32,7 @@ from tumorscope.evaluation.intervals import (
 from tumorscope.evaluation.metrics import losses, softmax
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.report import BinOfReliability, CalibrationPart
+from tumorscope.evaluation.resting_on import support_of
 
 __all__ = [
     "BINS",
@@ -103,6 +104,7 @@ def calibration_part(
         bins=reliability_bins(probabilities[chosen], table),
         loss_by_method=dict(loss),
         ece_by_method=dict(ece),
+        support=support_of(table, np.arange(len(table))),
     )
 
 
@@ -150,6 +152,7 @@ def given_calibration_part(
         brier=brier,
         brier_raw=brier_raw,
         bins=reliability_bins(softmax(calibrated), table),
+        support=support_of(table, np.arange(len(table))),
     )
 
 

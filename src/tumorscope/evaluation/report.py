@@ -86,6 +86,9 @@ class CalibrationPart(_Part):
         description="Cross-fitted loss in nats of none, temperature and vector; chosen by it.",
     )
     ece_by_method: dict[str, Figure] = Field(default_factory=dict)
+    support: Support | None = Field(
+        default=None, description="The images that all of it rests on; null in older documents."
+    )
 
 
 class CurveOfClass(_Part):
@@ -212,8 +215,8 @@ class Mistake(_Part):
     path: str
     label: str
     answer: str
-    probability: float
-    label_probability: float
+    probability: float = Field(description="Of the answer, before any calibration, as the figures count it.")
+    label_probability: float = Field(description="Of the true class, before any calibration.")
 
 
 class Parts(_Part):

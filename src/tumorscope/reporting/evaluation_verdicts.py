@@ -28,6 +28,7 @@ from tumorscope.reporting.verdict_lines import (
     check,
     named,
     not_run,
+    too_few,
     with_interval,
 )
 
@@ -132,12 +133,13 @@ def _calibration(parts: Parts) -> Check:
     value = part.ece.value
     verdict = Verdict.GOOD if value <= ECE_GOOD else Verdict.PROBLEM if value > ECE_BAD else Verdict.NOTICE
     before = "" if part.method == "none" else f"; {part.ece_raw.value:.3f} before calibration"
-    return check(
-        "reliability",
-        verdict,
+    said = (
         f"Probabilities are off by {percent(value)} on average (ECE {value:.3f}, interval {part.ece.low:.3f} to "
-        f"{part.ece.high:.3f}{before}).",
+        f"{part.ece.high:.3f}{before})."
     )
+    if few := too_few(part.support):
+        return check("reliability", Verdict.NOT_RUN, f"{few} {said}")
+    return check("reliability", verdict, said)
 
 
 def _coverage(levels: tuple[CoverageOfLevel, ...]) -> Check:

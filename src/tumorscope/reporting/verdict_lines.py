@@ -82,7 +82,7 @@ LINES = (
     ),
     ("Classes and strata", "a notice where the interval lies wholly below that of all images."),
     (
-        "Stress and shortcuts",
+        "Calibration, stress and shortcuts",
         f"none where a class has fewer than {FEWEST_GROUPS} groups: that is too few to say.",
     ),
 )
