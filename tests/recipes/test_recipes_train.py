@@ -11,7 +11,8 @@ import torch
 from recipe_cases import SETTINGS, SIZE, phantom_rows
 
 from tumorscope.evaluation.calibration import Scaling
-from tumorscope.export.graph import AnswerGraph, heatmap_stride, to_onnx
+from tumorscope.export.file import heatmap_stride
+from tumorscope.export.graph import AnswerGraph, to_onnx
 from tumorscope.export.parity import check_parity, parity_images
 from tumorscope.inference.bundle import BundleBytes
 from tumorscope.inference.session import Session

@@ -83,6 +83,7 @@ def _page(card: ModelCard) -> Iterator[RenderableType]:
         ("Answers", ", ".join(card.class_order)),
         ("Heat-map", f"{card.heatmap_kind}, stride {card.heatmap_stride}"),
         ("Calibration", _calibration(card)),
+        *_made_of(card),
     )
     yield from _data(card)
     for measured in card.evaluation:
@@ -104,6 +105,20 @@ def _calibration(card: ModelCard) -> str:
         for values in (card.vector_scaling.scale, card.vector_scaling.bias)
     )
     return f"vector scaling, by class in this order: scale {scale}; bias {bias}"
+
+
+def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
+    """The members of an ensemble and what they cost, and whose answers were learnt."""
+    if card.ensemble is not None:
+        made = card.ensemble
+        yield "Members", ", ".join(f"{member.name} ({member.sha256[:8]})" for member in made.members)
+        yield (
+            "Ensemble",
+            f"{made.combination}; {made.graph_bytes / 2**20:.1f} MiB, {made.milliseconds:.1f} ms an image on one "
+            "thread of the processor that made it",
+        )
+    if card.teachers:
+        yield "Teachers", ", ".join(f"{teacher.name} ({teacher.sha256[:8]})" for teacher in card.teachers)
 
 
 def _data(card: ModelCard) -> Iterator[RenderableType]:

@@ -28,6 +28,7 @@ VERBS = {
     "study": "Train several recipes under the same protocols, and compare them.",
     "search": "Search for the settings that do best on unseen patients.",
     "export": "Write the bundle of a finished run.",
+    "ensemble": "Make one bundle of several, and measure their mean.",
     "evaluate": "Measure a model under a protocol.",
     "data": "Make and look after data sets.",
 }

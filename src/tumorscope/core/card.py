@@ -14,8 +14,10 @@ __all__ = [
     "CARD_KEY",
     "SCHEMA_VERSION",
     "DataProvenance",
+    "Ensemble",
     "Figure",
     "Measured",
+    "Member",
     "ModelCard",
     "Thresholds",
     "VectorScaling",
@@ -113,6 +115,25 @@ class Measured(_Record):
     )
 
 
+class Member(_Record):
+    """A model that another was made of, or taught by."""
+
+    name: str
+    recipe: str
+    sha256: str = Field(description="Of the bundle; of the weights of a teacher.")
+
+
+class Ensemble(_Record):
+    """What a bundle that answers with the mean of several is made of, and what that costs."""
+
+    combination: Literal["mean of logits"] = "mean of logits"
+    members: tuple[Member, ...]
+    graph_bytes: int = Field(gt=0, description="Of the file without this card.")
+    milliseconds: Positive = Field(
+        description="For one image with its heat-map, on one thread of the processor that made the bundle."
+    )
+
+
 class ModelCard(_Record):
     """Everything a user of a bundle must know, and every constant its answers need."""
 
@@ -145,3 +166,7 @@ class ModelCard(_Record):
     limits: tuple[str, ...]
     licences: dict[str, str]
     versions: dict[str, str]
+    ensemble: Ensemble | None = Field(default=None, description="Of an ensemble, else null.")
+    teachers: tuple[Member, ...] = Field(
+        default=(), description="Of a model that was distilled from others, else empty."
+    )

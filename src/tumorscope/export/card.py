@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.card import DataProvenance, Measured, ModelCard, Thresholds
+from tumorscope.core.card import DataProvenance, Measured, Member, ModelCard, Thresholds
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.version import __version__
 from tumorscope.dataset.leaks import describe_leaks
@@ -25,17 +25,24 @@ from tumorscope.evaluation.protocol import Protocol, patient_wise, shifted
 from tumorscope.evaluation.style_folds import holds_whole_styles
 from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.export.calibrate import Calibrated
-from tumorscope.models.network import HEATMAP_STRIDE
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.recipes.registry import find_recipe
 from tumorscope.training.folder import SEEN, RunFolder
 
-__all__ = ["write_card"]
+__all__ = [
+    "COVERAGES",
+    "DEFAULT_COVERAGE",
+    "FOLD_LIMIT",
+    "INTENDED_USE",
+    "conformal_quantiles",
+    "measured_out_of_fold",
+    "write_card",
+]
 
 COVERAGES = ("0.80", "0.90", "0.95")
 DEFAULT_COVERAGE = "0.95"
 
-_INTENDED_USE = (
+INTENDED_USE = (
     "Research and teaching: telling glioma, meningioma, pituitary tumour and no tumour apart on single brain MRI "
     "slices, and comparing classifiers. Not a medical device; not for diagnosis or treatment decisions."
 )
@@ -45,7 +52,7 @@ _LIMITS = (
     "Prediction sets and the novelty limit were set on slices like those of training and promise nothing elsewhere; "
     "some images that are no brain MRI, MRI of other parts of the body above all, pass the limit.",
 )
-_FOLD_LIMIT = (
+FOLD_LIMIT = (
     "Made to measure its run on the fold that it has not seen; deploy the bundle of the final fit instead."
 )
 # What the makers of this data set could not give: true of every model that learns from it.
@@ -72,7 +79,7 @@ def write_card(
     weights: str,
     novelty_weights: NDArray[np.float64] | None = None,
     held_out_fold: int | None = None,
-    heatmap_stride: int = HEATMAP_STRIDE,
+    heatmap_stride: int = 16,  # the coarsest; models.network, which says so, would bring in torch
 ) -> ModelCard:
     """Gather the card.
 
@@ -120,7 +127,7 @@ def write_card(
         temperature=calibrated.temperature,
         vector_scaling=calibrated.vector_scaling(),
         thresholds=Thresholds(
-            conformal=_quantiles(out_of_fold or calibration, calibrated),
+            conformal=conformal_quantiles(out_of_fold or calibration, calibrated),
             default_coverage=DEFAULT_COVERAGE,
             novelty_limit=false_rejection_limit(
                 novelty, calibration.weights if novelty_weights is None else novelty_weights
@@ -149,12 +156,27 @@ def write_card(
             leaks=data.get("leaks"),
             held_out_fold=held_out_fold,
         ),
-        evaluation=() if out_of_fold is None else (_measured(out_of_fold),),
-        intended_use=_INTENDED_USE,
-        limits=(() if held_out_fold is None else (_FOLD_LIMIT,)) + _limits(data),
+        evaluation=() if out_of_fold is None else (measured_out_of_fold(out_of_fold),),
+        intended_use=INTENDED_USE,
+        limits=(() if held_out_fold is None else (FOLD_LIMIT,)) + _limits(data),
         licences=_licences(weights, data["sources"]),
         versions=environment["packages"],
+        teachers=_teachers(data, held_out_fold),
     )
+
+
+def _teachers(data: dict[str, Any], held_out_fold: int | None) -> tuple[Member, ...]:
+    """Whose soft labels the network learnt from: those of its fold, or those of the final fit."""
+    members = []
+    for teacher in data.get("teachers", ()):
+        weights = teacher["weights"]
+        final = ["final"] if "final" in weights else sorted(weights)
+        chosen = final if held_out_fold is None else [f"folds/{held_out_fold}"]
+        members += [
+            Member(name=f"{teacher['run']}/{fit}", recipe=teacher["recipe"], sha256=weights[fit])
+            for fit in chosen
+        ]
+    return tuple(members)
 
 
 def _limits(data: dict[str, Any]) -> tuple[str, ...]:
@@ -168,7 +190,7 @@ def _limits(data: dict[str, Any]) -> tuple[str, ...]:
     return leaky + synthetic_notes(data["sources"]) + _LIMITS + of_kaggle
 
 
-def _quantiles(
+def conformal_quantiles(
     table: PredictionTable, calibrated: Calibrated
 ) -> dict[str, tuple[float, float, float, float]]:
     """From out-of-fold answers where there are any: far more patients than the calibration part has."""
@@ -191,7 +213,8 @@ def _four(values: NDArray[np.float64]) -> tuple[float, float, float, float]:
     return first, second, third, fourth
 
 
-def _measured(table: PredictionTable) -> Measured:
+def measured_out_of_fold(table: PredictionTable) -> Measured:
+    """The figures of out-of-fold answers, under the protocol that their folds allow."""
     # Training has refused a leak or was told to allow it; the figures carry the stamp.
     stamped = " --allow-leaks" if table.leaks else ""
     # Figures of whole styles are lower; under the other name they would be compared with what they are not.

@@ -7,7 +7,6 @@ nothing in the bundle of a fold knows the fold that it is going to be asked abou
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,10 @@ from tumorscope.core.files import atomic_write
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.export.calibrate import calibrate
 from tumorscope.export.card import write_card
-from tumorscope.export.graph import heatmap_stride
-from tumorscope.export.onnx import checked_graph, out_of_fold_novelty, with_card
+from tumorscope.export.file import heatmap_stride, with_card
+from tumorscope.export.held_out import out_of_fold_novelty
+from tumorscope.export.onnx import checked_graph
+from tumorscope.export.table import part_of_table
 from tumorscope.training.fit import INITIAL_WEIGHTS
 from tumorscope.training.folder import RunFolder
 from tumorscope.training.novelty import SPACE, load_space
@@ -59,7 +60,7 @@ def export_folds(run: RunFolder, *, announce: Callable[[str], None], again: bool
 def _export_fold(run: RunFolder, number: int, table: PredictionTable, novelty: NDArray[np.float32]) -> None:
     folder, others = run.fold(number), np.flatnonzero(np.asarray(table.folds) != number)
     space, _ = load_space(folder / SPACE)
-    calibration = _part(table, others)
+    calibration = part_of_table(table, others)
     calibrated = calibrate(calibration)
     content = checked_graph(run, folder, calibrated.scaling, space)
     origin = folder / INITIAL_WEIGHTS
@@ -73,18 +74,3 @@ def _export_fold(run: RunFolder, number: int, table: PredictionTable, novelty: N
         heatmap_stride=heatmap_stride(content, run.config.image_size),
     )
     atomic_write(run.fold_bundle(number), with_card(content, card))
-
-
-def _part(table: PredictionTable, rows: NDArray[np.int64]) -> PredictionTable:
-    return replace(
-        table,
-        labels=table.labels[rows],
-        logits=table.logits[rows],
-        groups=table.groups[rows],
-        slice_ids=table.slice_ids[rows],
-        is_patient=table.is_patient[rows],
-        folds=np.asarray(table.folds)[rows],
-        paths=tuple(table.paths[row] for row in rows),
-        hashes=tuple(table.hashes[row] for row in rows),
-        styles=None if table.styles is None else table.styles[rows],
-    )

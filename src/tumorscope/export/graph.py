@@ -22,7 +22,7 @@ from tumorscope.models.network import SliceNetwork
 from tumorscope.training.module import as_input
 from tumorscope.training.novelty import NoveltySpace
 
-__all__ = ["AnswerGraph", "heatmap_stride", "to_onnx"]
+__all__ = ["AnswerGraph", "to_onnx"]
 
 OPSET = 18
 
@@ -105,23 +105,6 @@ def to_onnx(graph: AnswerGraph, size: int) -> bytes:
     del model.graph.value_info[:]
     content: bytes = model.SerializeToString(deterministic=True)
     return content
-
-
-def heatmap_stride(content: bytes, size: int) -> int:
-    """Pixels of the input that a cell of the heat-map stands for.
-
-    Parameters
-    ----------
-    content
-        What :func:`to_onnx` gave.
-    size
-        Side of the input in pixels.
-    """
-    import onnx
-
-    outputs = {value.name: value for value in onnx.load_model_from_string(content).graph.output}
-    side: int = outputs["heatmap"].type.tensor_type.shape.dim[3].dim_value
-    return round(size / side)
 
 
 @contextlib.contextmanager

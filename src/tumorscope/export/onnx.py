@@ -10,20 +10,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.core.card import CARD_KEY, ModelCard
+from tumorscope.core.card import ModelCard
 from tumorscope.core.errors import MissingInput
 from tumorscope.core.files import atomic_write
 from tumorscope.evaluation.calibration import Scaling
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.export.calibrate import calibrate
 from tumorscope.export.card import write_card
-from tumorscope.export.graph import AnswerGraph, heatmap_stride, to_onnx
+from tumorscope.export.file import heatmap_stride, with_card
+from tumorscope.export.graph import AnswerGraph, to_onnx
+from tumorscope.export.held_out import out_of_fold_novelty
 from tumorscope.export.parity import check_parity
 from tumorscope.training.fit import INITIAL_WEIGHTS, load_fitted
 from tumorscope.training.folder import RunFolder
 from tumorscope.training.novelty import SPACE, NoveltySpace, load_space
 
-__all__ = ["checked_graph", "export_run", "out_of_fold_novelty", "with_card"]
+__all__ = ["checked_graph", "export_run"]
 
 
 def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
@@ -82,40 +84,6 @@ def _out_of_fold(run: RunFolder) -> PredictionTable | None:
     return table if several else None
 
 
-def out_of_fold_novelty(run: RunFolder, table: PredictionTable) -> NDArray[np.float32]:
-    """Novelty of each image by the model that has not seen it.
-
-    Parameters
-    ----------
-    run
-        With all folds finished.
-    table
-        Its out-of-fold answers.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``float32 [N]`` in the order of the table.
-
-    Raises
-    ------
-    MissingInput
-        If a fold has not finished.
-    """
-    folds = np.asarray(table.folds)
-    novelty = np.zeros(len(table), dtype=np.float32)
-    for number in np.unique(folds):
-        path = run.fold(int(number)) / SPACE
-        if not path.is_file():
-            raise MissingInput(
-                f"fold {number} of {run.path} lacks {SPACE}; finish it, without training again, by: "
-                f"tumorscope train --folds --resume, with the options it was trained with"
-            )
-        _, held_out = load_space(path)
-        novelty[folds == number] = held_out
-    return novelty
-
-
 def _held_out_novelty(
     run: RunFolder, novelty: NDArray[np.float32], calibration: PredictionTable
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -140,14 +108,3 @@ def checked_graph(run: RunFolder, folder: Path, calibration: Scaling, space: Nov
     content = to_onnx(graph, run.config.image_size)
     check_parity(graph, content, run.config.image_size)
     return content
-
-
-def with_card(content: bytes, card: ModelCard) -> bytes:
-    """The same graph with its card inside."""
-    import onnx
-
-    model = onnx.load_model_from_string(content)
-    onnx.helper.set_model_props(model, {CARD_KEY: card.model_dump_json()})
-    model.producer_name, model.producer_version = "tumorscope", card.version
-    serialized: bytes = model.SerializeToString(deterministic=True)
-    return serialized

@@ -7,30 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tumorscope.core.errors import ParityError
-from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.export.graph import AnswerGraph
+from tumorscope.export.parity_images import TOLERANCE, parity_images
 from tumorscope.inference.bundle import OUTPUTS, BundleBytes
 from tumorscope.inference.session import Session
-from tumorscope.preprocess import preprocess
-from tumorscope.synthesis.phantom import make_phantom
 
 __all__ = ["TOLERANCE", "check_parity", "parity_images"]
-
-TOLERANCE = 1e-4
-
-
-def parity_images(size: int, per_class: int = 4) -> NDArray[np.uint8]:
-    """Phantoms of every class and one image of noise, ``uint8 [N, size, size]``."""
-    images = [
-        preprocess(make_phantom(diagnosis, seed).pixels, size)
-        for diagnosis in CLASS_ORDER
-        for seed in range(per_class)
-    ]
-    noise = np.random.default_rng(0).integers(0, 256, (size, size), dtype=np.uint8)
-    return np.stack([*images, noise])
 
 
 def check_parity(graph: AnswerGraph, content: bytes, size: int) -> float:

@@ -7,10 +7,10 @@ Reporting", FAT* 2019. Says what was not measured, and shows no figure without i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tumorscope.core.card import Figure, Measured, ModelCard
+from tumorscope.core.card import Figure, Measured, Member, ModelCard
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.core.prediction import NOTICE
 from tumorscope.core.version import __version__
@@ -148,8 +148,23 @@ def _model(card: ModelCard) -> Facts:
             ("Answers", _classes(card)),
             ("Heat-map", f"{card.heatmap_kind}, stride {card.heatmap_stride}"),
             ("Configuration", f"SHA-256 {card.configuration_sha256}"),
+            *_made_of(card),
         )
     )
+
+
+def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
+    """The members of an ensemble and what they cost, and the teachers of a student."""
+    if card.ensemble is not None:
+        made = card.ensemble
+        yield "Members", f"{made.combination}: " + _members(made.members)
+        yield "Cost", f"{made.graph_bytes / 2**20:.1f} MiB, {made.milliseconds:.1f} ms an image on one thread"
+    if card.teachers:
+        yield "Teachers", _members(card.teachers)
+
+
+def _members(members: Sequence[Member]) -> str:
+    return ", ".join(f"{member.name} (SHA-256 {member.sha256[:8]}...)" for member in members)
 
 
 def _data(card: ModelCard) -> Iterator[Block]:
