@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["browser", "bundle_factory", "tiny_run", "reading_room"]
+pytest_plugins = ["browser", "bundle_factory", "tiny_run", "student_run", "reading_room"]
 
 DEFAULT_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tumorscope.recipes.registry import RECIPES
+
+if TYPE_CHECKING:
+    from tumorscope.training.folder import RunFolder
 
 __all__ = ["train"]
 
@@ -50,6 +54,14 @@ def train(
     weights: Annotated[
         str | None, typer.Option(help="Initial weights: auto, hub, package, or a .safetensors file.")
     ] = None,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--teacher",
+            metavar="RUN",
+            help="Learn what this finished run says of each image too, see docs/ensembles.md; may be repeated.",
+        ),
+    ] = None,
     folds: Annotated[
         bool, typer.Option("--folds", help="Train one model a fold for out-of-fold figures.")
     ] = False,
@@ -85,6 +97,7 @@ def train(
       tumorscope train --data manifest.csv --out runs/first --folds --resume
       tumorscope train --list-recipes
       tumorscope train --data manifest.csv --out runs/best --config search/best.yaml --set epochs=20
+      tumorscope train --data manifest.csv --out runs/student --folds --teacher runs/large --teacher runs/other
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.progress import counter
     from tumorscope.core.optional import require
@@ -93,6 +106,7 @@ def train(
     from tumorscope.recipes.weights import weights_file
     from tumorscope.training.config import configure
     from tumorscope.training.config_file import read_config_file
+    from tumorscope.training.distillation_config import WEIGHT_WITH_TEACHERS
     from tumorscope.training.split import training_data
 
     # Whatever can be wrong in the command is found before torch is imported and before anything is written.
@@ -100,14 +114,22 @@ def train(
     config = configure(
         (given.recipe if given else recipe) or DEFAULT,
         [
+            *([f"distillation.weight={WEIGHT_WITH_TEACHERS}"] if teacher else []),
             *(given.settings if given else ()),
             *(settings or []),
             *([f"weights={weights}"] if weights else []),
         ],
     )
     weights_file(config.weights)
+    from tumorscope.training.teachers import check_teaching, open_teachers  # needs what configure asked for
+
+    teachers = open_teachers(teacher or [])
+    check_teaching(config, teachers)
     _check_part(out, out / ("folds" if folds else "final"), resume=resume)
-    chosen = training_data(read_manifest(data), folds=folds, allow_leaks=allow_leaks)
+    whole = read_manifest(data)
+    chosen = training_data(whole, folds=folds, allow_leaks=allow_leaks)
+    if teachers is not None:
+        teachers.check(whole, chosen.manifest, out, folds=folds, allow_leaks=allow_leaks)
     require("torch", extra="train", purpose="training")
     from tumorscope.training.folder import check_configuration, start_run
     from tumorscope.training.run import cross_fit, final_fit, load_images
@@ -130,12 +152,17 @@ def train(
     # What cannot be read is no part of the data, so the folder is made only now.
     run = start_run(out, config, manifest, left_out=chosen.left_out, leaks=chosen.leaks)
 
-    fit_part = partial(cross_fit, allow_leaks=allow_leaks) if folds else final_fit
+    fit_part = partial(cross_fit, allow_leaks=allow_leaks) if folds else partial(final_fit)
     try:
-        fit_part(run, manifest, images, progress=progress, announce=_announce)
+        fit_part(run, manifest, images, progress=progress, announce=_announce, teachers=teachers)
     except KeyboardInterrupt:
         _announce("go on with the same command and --resume")
         raise
+    _export(run, folds=folds, leaks=chosen.leaks)
+
+
+def _export(run: RunFolder, *, folds: bool, leaks: Mapping[str, object]) -> None:
+    """Make the bundles of what was trained, and say what to do next."""
     if folds:
         from tumorscope.evaluation.predictions import read_predictions
         from tumorscope.evaluation.style_folds import holds_whole_styles
@@ -143,7 +170,7 @@ def train(
 
         export_folds(run, announce=_announce)
         typer.echo(f"out-of-fold answers: {run.predictions}")
-        stamped = " --allow-leaks" if "folds" in chosen.leaks else ""
+        stamped = " --allow-leaks" if "folds" in leaks else ""
         protocol = "shifted" if holds_whole_styles(read_predictions(run.predictions)) else "patient-wise"
         typer.echo(
             f"measure them with: tumorscope evaluate --model {run.path} --protocol {protocol}{stamped}"

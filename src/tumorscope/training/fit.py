@@ -27,7 +27,9 @@ from tumorscope.recipes.registry import find_recipe
 from tumorscope.training.batches import Batch, BatchStream, TrainingRows
 from tumorscope.training.config import TrainingConfig
 from tumorscope.training.counters import Purpose, stream_seed
+from tumorscope.training.distillation import Teaching
 from tumorscope.training.module import ClassifierModule
+from tumorscope.training.teachers import check_teaching
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -49,6 +51,7 @@ def fit(
     *,
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
+    teaching: Teaching | None = None,
 ) -> SliceNetwork:
     """Train one network, going on from the folder's checkpoint where there is one.
 
@@ -67,12 +70,20 @@ def fit(
         Whether to draw a progress bar on standard error.
     callbacks
         Further ones for Lightning's trainer, called after those of the fit.
+    teaching
+        Whom the network learns from, where the configuration asks for it.
 
     Returns
     -------
     SliceNetwork
         The trained network in evaluation mode, on the CPU.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If teachers are asked for and there are none, or the other way round.
     """
+    check_teaching(config, teaching)
     if (folder / WEIGHTS).is_file():
         return load_fitted(config, folder)
     _prepare_process(config)
@@ -90,7 +101,7 @@ def fit(
     )
     network, origin = _initial_network(config)
     atomic_write(folder / INITIAL_WEIGHTS, origin + "\n")
-    module = ClassifierModule(network, config, total_steps=config.epochs * len(stream))
+    module = ClassifierModule(network, config, config.epochs * len(stream), teaching)
     saver = ModelCheckpoint(
         dirpath=folder,
         filename=CHECKPOINT.removesuffix(".ckpt"),

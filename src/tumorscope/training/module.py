@@ -19,6 +19,7 @@ from tumorscope.training.batches import Batch, Places
 from tumorscope.training.boxes import draw_masks
 from tumorscope.training.config import TrainingConfig
 from tumorscope.training.counters import Purpose, stream_seed
+from tumorscope.training.distillation import Teaching
 from tumorscope.training.places import BoxHead, box_loss, pointing_loss
 
 __all__ = ["ClassifierModule"]
@@ -35,10 +36,19 @@ class ClassifierModule(lightning.LightningModule):
         The run's configuration.
     total_steps
         Optimiser steps of the whole run, for the schedule.
+    teaching
+        Whom the network learns from, where the configuration asks for it.
     """
 
-    def __init__(self, network: SliceNetwork, config: TrainingConfig, total_steps: int) -> None:
+    def __init__(
+        self,
+        network: SliceNetwork,
+        config: TrainingConfig,
+        total_steps: int,
+        teaching: Teaching | None = None,
+    ) -> None:
         super().__init__()
+        self.teaching = teaching
         self.network = network
         self.config = config
         self.total_steps = total_steps
@@ -83,7 +93,12 @@ class ClassifierModule(lightning.LightningModule):
             loss = functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
         else:
             each = functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing, reduction="none")
-            loss = (each * places.weights).mean() + self._loss_of_place(output.evidence, batch, places, masks)
+            loss = (each * places.weights).mean()
+        if self.teaching is not None:
+            weights = None if places is None else places.weights
+            loss = self.teaching.loss(self.config.distillation, images, output, loss, weights)
+        if places is not None and masks is not None:
+            loss = loss + self._loss_of_place(output.evidence, batch, places, masks)
         correct = (logits.argmax(dim=1) == batch.labels).float().mean()
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         self.log_dict({"loss": loss, "accuracy": correct, "rate": rate}, on_step=False, on_epoch=True)

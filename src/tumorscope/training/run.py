@@ -27,10 +27,13 @@ from tumorscope.models.network import SliceNetwork
 from tumorscope.training.answers import Answers, answer
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.boxes import open_boxes
+from tumorscope.training.distillation import Teaching
 from tumorscope.training.fit import fit
 from tumorscope.training.folder import SEEN, RunFolder
 from tumorscope.training.history import draw_curves
 from tumorscope.training.novelty import SPACE, fit_novelty_space, save_space
+from tumorscope.training.teacher_record import record_teachers
+from tumorscope.training.teachers import Teachers, check_answers_of_folds
 
 __all__ = ["cross_fit", "final_fit", "load_images"]
 
@@ -96,6 +99,7 @@ def cross_fit(
     announce: Announce,
     allow_leaks: bool = False,
     first: int | None = None,
+    teachers: Teachers | None = None,
 ) -> PredictionTable:
     """Train one model a fold and write every image's out-of-fold answer.
 
@@ -117,6 +121,8 @@ def cross_fit(
         Whether the manifest's own folds may leak; the answers are stamped if they do.
     first
         Train so many folds only, those with the lowest numbers; the answers are those for these folds.
+    teachers
+        Whom the models learn from, where the configuration asks for it; each fold from those that have not seen it.
 
     Returns
     -------
@@ -127,27 +133,36 @@ def cross_fit(
     ------
     LeakySplit
         If they leak and may not.
+    TrainedOnError
+        If a teacher has seen a fold that its student is going to be asked about.
     """
     manifest = assign_folds(manifest, seed=run.config.seed, allow_leaks=allow_leaks)
     folds = np.array([row.fold for row in manifest])
     logits = np.zeros((len(manifest), len(CLASS_ORDER)))
     boxes = _boxes(run, manifest, announce)
     trained = np.unique(folds)[:first]
+    if teachers is not None:
+        teachers.check_folds(manifest, trained, allow_leaks=allow_leaks)
+        record_teachers(run, teachers.record(folds=trained))
     for number in trained:
         folder = run.fold(int(number))
         inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
         announce(f"fold {number}: {len(inside)} images to learn from, {len(outside)} held out")
+        teaching = None if teachers is None else teachers.of_fold(int(number))
         network = fit(
             run.config,
             _rows(manifest, images, inside, boxes),
             _rows(manifest, images, outside),
             folder,
             progress=progress,
+            teaching=teaching,
         )
         held_out = answer(network, images, outside)
         logits[outside] = held_out.logits
         if not (folder / SPACE).is_file():
-            _leave_for_export(folder, network, manifest, images, learnt=inside, held_out=held_out)
+            _leave_for_export(
+                folder, network, manifest, images, learnt=inside, held_out=held_out, teaching=teaching
+            )
     rows = np.flatnonzero(np.isin(folds, trained))
     leaks = count_leaks(find_leaks(manifest, fold_sides(manifest)))
     table = tabulate(manifest.subset(rows.tolist()), logits[rows], folds[rows], leaks)
@@ -157,9 +172,25 @@ def cross_fit(
 
 
 def final_fit(
-    run: RunFolder, manifest: Manifest, images: NDArray[np.uint8], *, progress: bool, announce: Announce
+    run: RunFolder,
+    manifest: Manifest,
+    images: NDArray[np.uint8],
+    *,
+    progress: bool,
+    announce: Announce,
+    teachers: Teachers | None = None,
 ) -> None:
-    """Train on everything but the calibration part; leave what an export needs in ``final/``."""
+    """Train on everything but the calibration part; leave what an export needs in ``final/``.
+
+    Raises
+    ------
+    MissingInput
+        If there are teachers, who have seen the calibration part, and no out-of-fold answers to calibrate by.
+    """
+    if teachers is not None:
+        check_answers_of_folds(run.path)
+        record_teachers(run, teachers.record(folds=None))
+    teaching = None if teachers is None else teachers.of_final()
     kept_back = hold_out(manifest, run.config.calibration_fraction, seed=run.config.seed)
     learn, calibrate = np.flatnonzero(~kept_back), np.flatnonzero(kept_back)
     announce(f"final fit: {len(learn)} images to learn from, {len(calibrate)} kept back for calibration")
@@ -169,13 +200,14 @@ def final_fit(
         _rows(manifest, images, calibrate),
         run.final,
         progress=progress,
+        teaching=teaching,
     )
     draw_curves({"final fit": run.final}, run.final / "curves.png")
     announce("measuring the calibration part and the training images")
     calibration = answer(network, images, calibrate)
     _leave_for_export(run.final, network, manifest, images, learnt=learn, held_out=calibration)
     # Those of the calibration part too: temperature and thresholds were set on them.
-    _write_seen(run.final, manifest)
+    _write_seen(run.final, manifest, teaching)
     # Last, since its presence says that the final fit is complete.
     write_predictions(tabulate(manifest.subset(calibrate), calibration.logits), run.final / "calibration.csv")
 
@@ -188,9 +220,10 @@ def _leave_for_export(
     *,
     learnt: NDArray[np.int64],
     held_out: Answers,
+    teaching: Teaching | None = None,
 ) -> None:
     """Write where the training images lie, how far the held-out ones are from them, and what was learnt from."""
-    _write_seen(folder, manifest.subset(learnt))
+    _write_seen(folder, manifest.subset(learnt), teaching)
     rows = _one_a_slice(manifest, learnt)
     space = fit_novelty_space(answer(network, images, rows).looks)
     save_space(folder / SPACE, space, space.distance(held_out.looks))
@@ -202,8 +235,10 @@ def _one_a_slice(manifest: Manifest, rows: NDArray[np.int64]) -> NDArray[np.int6
     return np.array(sorted(first.values()), dtype=np.int64)
 
 
-def _write_seen(folder: Path, manifest: Manifest) -> None:
-    seen = sorted({row.sha256[:PREFIX] for row in manifest})
+def _write_seen(folder: Path, manifest: Manifest, teaching: Teaching | None = None) -> None:
+    """What a network was made from: its teachers' images too, which it knows by hearsay."""
+    hearsay = frozenset() if teaching is None else teaching.seen
+    seen = sorted({row.sha256[:PREFIX] for row in manifest} | hearsay)
     atomic_write(folder / SEEN, "\n".join(seen) + "\n")
 
 
