@@ -141,6 +141,8 @@ def launch(
         "WORLD_SIZE": str(devices * nodes),
         "LOCAL_WORLD_SIZE": str(devices),
     }
+    # Else torch's C++ side warns that no weight was found that does not learn, where all do.
+    common.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if nodes == 1 and sys.platform == "linux":
         common.setdefault("GLOO_SOCKET_IFNAME", "lo")  # nobody outside needs to reach them
     processes: list[subprocess.Popen[bytes]] = []
