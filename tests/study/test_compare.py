@@ -21,8 +21,11 @@ Capture = pytest.CaptureFixture[str]
 
 WITHOUT_TORCH = """
 import sys
-for name in ("torch", "torchvision", "timm", "lightning"):
-    sys.modules[name] = None
+class Absent:  # not None in sys.modules: SciPy asks there whether torch was imported
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "timm", "lightning"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
 from tumorscope.cli.main import run
 sys.exit(run(sys.argv[1:]))
 """
