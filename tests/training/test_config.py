@@ -143,6 +143,9 @@ class TestHash:
             "class_weights": "balanced",
             "sampling": "patient",
             **{f"augmentation.{name}": 0.33 for name in Augmentation.model_fields},
+            # One is a name, and two go no further.
+            "augmentation.preset": "strong",
+            **dict.fromkeys(("augmentation.elastic", "augmentation.blur"), 0.033),
             **{f"supervision.{name}": 0.33 for name in Supervision.model_fields},
             **{f"distillation.{name}": 0.33 for name in Distillation.model_fields},
         }

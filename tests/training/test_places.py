@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tumorscope.augmentation.batch import augment_batch
+from tumorscope.augmentation.settings import Augmentation
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.explanation.box import SquareBox, cells_inside
-from tumorscope.training.augment import augment, augment_both
 from tumorscope.training.boxes import draw_masks
-from tumorscope.training.config import Augmentation
 from tumorscope.training.places import TUMOURS, BoxHead, box_loss, pointing_loss
 
 SIDE, GRID = 64, 8
@@ -47,7 +47,7 @@ def test_a_bright_square_stays_under_its_mask(seed: int, top: int, left: int, si
     images = torch.zeros(4, 1, SIDE, SIDE)
     images[:, :, top : top + side, left : left + side] = 1
     box = (left / SIDE, top / SIDE, (left + side) / SIDE, (top + side) / SIDE)
-    moved, masks = augment_both(images, _masks(*[box] * 4), GEOMETRY, torch.Generator().manual_seed(seed))
+    moved, masks, _ = augment_batch(images, GEOMETRY, torch.Generator().manual_seed(seed), _masks(*[box] * 4))
     assert masks is not None
     assert (moved - masks).abs().max() < 1e-3
     assert not torch.equal(masks[0], masks[1])
@@ -55,10 +55,10 @@ def test_a_bright_square_stays_under_its_mask(seed: int, top: int, left: int, si
 
 def test_masks_change_nothing_of_the_images() -> None:
     images, numbers = torch.rand(3, 1, SIDE, SIDE), Augmentation()
-    alone = augment(images, numbers, torch.Generator().manual_seed(3))
-    both, _ = augment_both(
-        images, _masks(*[(0.1, 0.2, 0.5, 0.6)] * 3), numbers, torch.Generator().manual_seed(3)
-    )
+    alone = augment_batch(images, numbers, torch.Generator().manual_seed(3)).images
+    both = augment_batch(
+        images, numbers, torch.Generator().manual_seed(3), _masks(*[(0.1, 0.2, 0.5, 0.6)] * 3)
+    ).images
     assert torch.equal(alone, both)
 
 

@@ -22,6 +22,11 @@ BOXES = (
     "supervision.heal=0.5",
     "supervision.decoy=0.5",
 )
+AUGMENTED = (
+    "augmentation.preset=strong",
+    "augmentation.mixup_probability=0.2",
+    "augmentation.cutmix_probability=0.2",
+)
 
 
 def _steps_of(checkpoint: Path) -> int:
@@ -49,7 +54,7 @@ def _killed_in_mid_epoch(folder: Path, settings: tuple[str, ...]) -> int:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize("settings", [(), BOXES], ids=["plain", "boxes"])
+@pytest.mark.parametrize("settings", [(), BOXES, (*BOXES, *AUGMENTED)], ids=["plain", "boxes", "augmented"])
 def test_killed_and_resumed_is_bit_identical(tmp_path: Path, settings: tuple[str, ...]) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     subprocess.run([sys.executable, str(SCRIPT), str(whole), *settings], check=True)

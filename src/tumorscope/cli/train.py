@@ -13,6 +13,7 @@ import typer
 from tumorscope.recipes.registry import RECIPES
 
 if TYPE_CHECKING:
+    from tumorscope.training.config import TrainingConfig
     from tumorscope.training.folder import RunFolder
 
 __all__ = ["train"]
@@ -31,8 +32,10 @@ DEFAULT = "efficientnet-lite0"
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="A manifest, or a folder with one sub-folder per class.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; made where it does not exist.")],
+    data: Annotated[
+        Path | None, typer.Option(help="A manifest, or a folder with one sub-folder per class.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; made where it does not exist.")] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help=f"What to train; recipes are {', '.join(RECIPES)}. {DEFAULT} if left out."),
@@ -82,6 +85,14 @@ def train(
             help="Print what each recipe is and starts from, and do nothing else.",
         ),
     ] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--show-augmentation",
+            metavar="FILE.png",
+            help="Draw what the augmentation makes of some images of --data, or of phantoms, and do nothing else.",
+        ),
+    ] = None,
     progress: Annotated[bool, typer.Option(help="Draw progress bars.")] = True,
 ) -> None:
     """Train a classifier and export it as one bundle.
@@ -96,6 +107,7 @@ def train(
       tumorscope train --data manifest.csv --out runs/first --folds --set epochs=8
       tumorscope train --data manifest.csv --out runs/first --folds --resume
       tumorscope train --list-recipes
+      tumorscope train --show-augmentation sheet.png --data images/ --set augmentation.preset=strong
       tumorscope train --data manifest.csv --out runs/best --config search/best.yaml --set epochs=20
       tumorscope train --data manifest.csv --out runs/student --folds --teacher runs/large --teacher runs/other
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
@@ -120,6 +132,7 @@ def train(
             *([f"weights={weights}"] if weights else []),
         ],
     )
+    data, out = _needed(sheet, data, out, config)
     weights_file(config.weights)
     from tumorscope.training.teachers import check_teaching, open_teachers  # needs what configure asked for
 
@@ -185,6 +198,22 @@ def _export(run: RunFolder, *, folds: bool, leaks: Mapping[str, object]) -> None
 
 def _announce(text: str) -> None:
     typer.echo(text, err=True)
+
+
+def _needed(
+    sheet: Path | None, data: Path | None, out: Path | None, config: TrainingConfig
+) -> tuple[Path, Path]:
+    """The data and the folder of a run; showing the augmentation does without, and ends here."""
+    from tumorscope.cli.augmentation_sheet import show_augmentation
+    from tumorscope.core.errors import InvalidConfiguration
+
+    if sheet is not None:
+        show_augmentation(sheet, data, config)
+        raise typer.Exit
+    if data is None or out is None:
+        missing = "--data" if data is None else "--out"
+        raise InvalidConfiguration(f"missing option {missing!r}; see 'tumorscope train --help'")
+    return data, out
 
 
 def _check_part(out: Path, part: Path, *, resume: bool) -> None:

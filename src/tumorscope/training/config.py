@@ -21,32 +21,13 @@ from pydantic import (
     model_serializer,
 )
 
+from tumorscope.augmentation.settings import Augmentation
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.optional import require
 from tumorscope.recipes.registry import find_recipe
 from tumorscope.training.distillation_config import Distillation
 
 __all__ = ["Augmentation", "Supervision", "TrainingConfig", "configure"]
-
-
-class Augmentation(BaseModel):
-    """Random changes of a training image; every range is symmetric about "no change".
-
-    The network must not learn from position, pose or scanner settings, so these vary from image to image.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rotation: float = Field(15.0, ge=0, le=180, description="Largest rotation in degrees.")
-    scale: float = Field(0.15, ge=0, lt=1, description="Largest relative change of size.")
-    shift: float = Field(0.06, ge=0, lt=1, description="Largest shift as a fraction of the side.")
-    flip: float = Field(0.5, ge=0, le=1, description="Probability of a left-right flip.")
-    gamma: float = Field(0.35, ge=0, le=2, description="Largest change of the natural logarithm of gamma.")
-    contrast: float = Field(0.2, ge=0, lt=1, description="Largest relative change of contrast.")
-    brightness: float = Field(
-        0.1, ge=0, lt=1, description="Largest change of brightness; the range of pixels is 1."
-    )
-    noise: float = Field(0.03, ge=0, lt=1, description="Largest standard deviation of added Gaussian noise.")
 
 
 class Supervision(BaseModel):
@@ -168,7 +149,14 @@ class TrainingConfig(BaseModel):
             said = name == "stages" and self._may_have_stages
             if not said and getattr(self, name) == type(self).model_fields[name].default:
                 del values[name]
+        if self._may_be_augmented:
+            values["augmentation"]["preset"] = self.augmentation.preset
         return values
+
+    @property
+    def _may_be_augmented(self) -> bool:
+        """Whether leaving the preset unsaid would mean another than the standard one."""
+        return find_recipe(self.recipe).augmentation != "standard"
 
     @property
     def _may_have_stages(self) -> bool:
@@ -198,6 +186,8 @@ def configure(recipe: str, settings: Iterable[str] = ()) -> TrainingConfig:
     """
     chosen = find_recipe(recipe)
     values: dict[str, Any] = {"recipe": recipe, "image_size": chosen.image_size, **asdict(chosen.defaults)}
+    if chosen.augmentation != "standard":
+        values["augmentation"] = {"preset": chosen.augmentation}
     yaml = require("yaml", extra="train", purpose="reading a training configuration")
     for setting in settings:
         key, separator, text = setting.partition("=")

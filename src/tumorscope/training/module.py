@@ -13,13 +13,14 @@ import torch
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from tumorscope.augmentation.batch import augment_batch
 from tumorscope.models.network import SliceNetwork
-from tumorscope.training.augment import augment_both
 from tumorscope.training.batches import Batch, Places
 from tumorscope.training.boxes import draw_masks
 from tumorscope.training.config import TrainingConfig
 from tumorscope.training.counters import Purpose, stream_seed
 from tumorscope.training.distillation import Teaching
+from tumorscope.training.mixed import class_losses
 from tumorscope.training.places import BoxHead, box_loss, pointing_loss
 
 __all__ = ["ClassifierModule"]
@@ -85,15 +86,20 @@ class ClassifierModule(lightning.LightningModule):
         places = batch.places
         with torch.autocast(self.device.type, enabled=False):
             masks = draw_masks(places.boxes, batch.images.shape[-1]) if places is not None else None
-            images, masks = augment_both(as_input(batch.images), masks, self.config.augmentation, generator)
+            images, masks, mixture = augment_batch(
+                as_input(batch.images), self.config.augmentation, generator, masks
+            )
+        if places is not None and mixture is not None:
+            # Where the evidence of an image of two lies is not known; its mask is empty.
+            places = places._replace(known=places.known & ~mixture.mixed)
         output = self.network(images)
         logits = output.logits.float()
         smoothing = self.config.label_smoothing
-        if places is None or masks is None:
+        if places is None and mixture is None:
             loss = functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
         else:
-            each = functional.cross_entropy(logits, batch.labels, label_smoothing=smoothing, reduction="none")
-            loss = (each * places.weights).mean()
+            each = class_losses(logits, batch.labels, mixture, smoothing=smoothing)
+            loss = (each if places is None else each * places.weights).mean()
         if self.teaching is not None:
             weights = None if places is None else places.weights
             loss = self.teaching.loss(self.config.distillation, images, output, loss, weights)

@@ -1,4 +1,4 @@
-"""Random changes of a batch: none where none is asked for, and only from the generator given."""
+"""The first operations: none where none is asked for, and only from the generator given."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import pytest
 import torch
 from torch.nn.functional import max_pool2d
 
+from augmentation_cases import OFF
+from tumorscope.augmentation.batch import augment_batch
+from tumorscope.augmentation.settings import FIRST, Augmentation
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.preprocess import preprocess
 from tumorscope.synthesis.phantom import make_phantom
-from tumorscope.training.augment import augment
-from tumorscope.training.config import Augmentation
-
-OFF = dict.fromkeys(Augmentation.model_fields, 0.0)
 
 
 def _images(size: int = 64) -> torch.Tensor:
@@ -28,7 +27,8 @@ def _run(images: torch.Tensor, **settings: float) -> torch.Tensor:
 
 
 def _with(images: torch.Tensor, settings: dict[str, Any], seed: int = 0) -> torch.Tensor:
-    return augment(images, Augmentation.model_validate(settings), torch.Generator().manual_seed(seed))
+    chosen = Augmentation.model_validate(settings)
+    return augment_batch(images, chosen, torch.Generator().manual_seed(seed)).images
 
 
 @pytest.mark.parametrize("size", [32, 64, 160])
@@ -53,7 +53,7 @@ def test_half_the_images_are_flipped_at_a_half() -> None:
     assert 140 < int(flipped.sum()) < 260
 
 
-@pytest.mark.parametrize("name", list(Augmentation.model_fields))
+@pytest.mark.parametrize("name", FIRST)
 def test_every_setting_changes_images_each_in_its_own_way_and_keeps_the_range(name: str) -> None:
     images = _images()[:1].repeat(6, 1, 1, 1)
     result = _with(images, OFF | {name: 90.0 if name == "rotation" else 0.5})
