@@ -57,7 +57,8 @@ class Server:
         self.outside = folder / "outside.txt"
         self.log = folder / "log.txt"
         self._sink = self.log.open("wb")
-        self.command = [sys.executable, "-m", "tumorscope", "serve", "--port", "0", *options]
+        self.command = [sys.executable, "-m", "tumorscope", "serve", "--port", "0"]
+        self.command += ["--file-seconds", str(PATIENCE), *options]
         self.process = subprocess.Popen(
             self.command,
             stdout=subprocess.PIPE,

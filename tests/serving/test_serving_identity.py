@@ -36,7 +36,7 @@ def test_patients_stay_unknown(server: Server, client: httpx.Client) -> None:
         ),
         ("broken.dcm", broken),
         ("ct.dcm", dicom(head(top=3000), Modality="CT")),
-        ("z.zip", zipped([("m.dcm", dicom(head(top=3000), WindowCenter="Beeblebrox"))])),
+        ("z.zip", zipped([("m.dcm", dicom(head(top=3000), ImageComments="Beeblebrox"))])),
     )
     here = f"/v1/predictions/{document['id']}"
     addresses = [here, f"{here}/answers.csv", f"{here}/answers.json", "/metrics", "/v1/model"]

@@ -45,7 +45,7 @@ def test_another_window_reveals_what_the_files_own_hides(client: httpx.Client) -
     assert np.array_equal(values, pixels * 2.0 - 100), "the modality values of the file, every step of them"
     bright = pixels > 3000  # far above the file's window, where it shows one white
     assert len(np.unique(through(values, 500, 200)[bright])) == 1
-    assert len(np.unique(through(values, 7000, 1600)[bright])) > 100
+    assert len(np.unique(through(values, 7000, 1600)[bright])) > 50
 
 
 def test_a_real_file_keeps_all_its_steps(client: httpx.Client, real_data: Path) -> None:
@@ -83,7 +83,7 @@ def test_larger_is_darker_gives_a_negative_slope(client: httpx.Client) -> None:
         (head().astype(np.uint8), True),
         (head(top=60000), True),
         (head(top=30000).astype(np.int16) - 1000, True),
-        (head(top=60000).astype(np.int32) * 70000, False),
+        (head(top=60000).astype(np.int32) * 7000, False),
         (head(top=60000).astype(np.float32) * 1e-3 - 7, False),
     ],
 )
@@ -95,4 +95,4 @@ def test_any_dtype_within_half_a_step(values: NDArray[Any], exact: bool) -> None
     shown = gray.shown()
     assert shown.dtype == np.uint8
     assert shown[0, 0] == 0
-    assert shown.max() == 255
+    assert shown.max() == (values.max() if values.dtype == np.uint8 else 255)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 from serving_files import EXAMPLE, answered, dicom, head, is_problem, nifti, png, post, streamed, zipped
 
-from reading_room import Server
+from reading_room import PATIENCE, Server
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.prediction import NOTICE, Prediction
 from tumorscope.inference.classifier import Classifier, load
@@ -148,8 +149,9 @@ def test_a_closed_set_is_forgotten(client: httpx.Client) -> None:
 
 def test_a_set_expires(client: httpx.Client) -> None:
     document = answered(client, ("a.png", png()), keep=1)
-    assert client.get(f"/v1/predictions/{document['id']}").status_code == 200
-    time.sleep(1.2)
+    expires = datetime.fromisoformat(document["expires"])
+    assert 0 < (expires - datetime.now(UTC)).total_seconds() + PATIENCE < PATIENCE + 1
+    time.sleep(max(0.0, (expires - datetime.now(UTC)).total_seconds()) + 0.05)
     assert is_problem(client.get(f"/v1/predictions/{document['id']}"), 404)
 
 

@@ -48,7 +48,7 @@ def test_the_body_must_be_a_form_with_files(client: httpx.Client) -> None:
     no_boundary = {"Content-Type": "multipart/form-data"}
     assert is_problem(client.post("/v1/predictions", content=b"x", headers=no_boundary), 400)
     broken = {"Content-Type": "multipart/form-data; boundary=b"}
-    assert is_problem(client.post("/v1/predictions", content=b"--b\r\nnonsense", headers=broken), 400)
+    assert is_problem(client.post("/v1/predictions", content=b"--c\r\nnonsense", headers=broken), 400)
     files = {"files": ("a.png", png())}
     assert is_problem(client.post("/v1/predictions", files=files, headers={"Accept": "text/html"}), 406)
 

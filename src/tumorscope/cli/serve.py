@@ -35,7 +35,9 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen to other machines without token and TLS.")
     ] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; all if left out.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the network; half of the processors if left out.")
+    ] = None,
     readers: Annotated[
         int | None,
         typer.Option(min=1, help="Processes that decode files; one a processor if left out, at most 8."),
@@ -43,6 +45,9 @@ def serve(
     queue: Annotated[int, typer.Option(min=1, help="Requests that are taken at one time.")] = 64,
     max_upload: Annotated[int, typer.Option(min=1, metavar="MIB", help="Largest request, in MiB.")] = 512,
     keep: Annotated[int, typer.Option(min=0, metavar="SECONDS", help="How long cases are kept.")] = 900,
+    file_seconds: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="Time that a file may take to be decoded.")
+    ] = 60.0,
 ) -> None:
     """Serve the reading room: a page that reads scans in the browser, and a REST API.
 
@@ -92,6 +97,7 @@ def serve(
         queue=queue,
         body_bytes=max_upload * MIB,
         keep_seconds=keep,
+        file_seconds=file_seconds,
         longest_keep_seconds=max(keep, usual.longest_keep_seconds),
     )
 
@@ -100,5 +106,7 @@ def serve(
         typer.echo(NOTICE)
         sys.stdout.flush()
 
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    # Ours alone: what other libraries tell could quote a file.
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.ERROR, stream=sys.stderr)
+    logging.getLogger("tumorscope").setLevel(logging.INFO)
     run(settings, started)

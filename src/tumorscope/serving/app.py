@@ -65,6 +65,7 @@ def create_app(settings: Settings, classifier: Classifier) -> tuple[ASGIApp, Ser
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         max_body_size=settings.body_bytes,
         responses=problems.responses(401, 403, 422),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from tumorscope.serving.schemas import (
     Window,
 )
 from tumorscope.serving.settings import MIB, Settings
-from tumorscope.serving.store import KeptSet, KeptSlice
+from tumorscope.serving.store import KeptSet, KeptSlice, Store
 from tumorscope.serving.uploads import Upload, planned, shown
 
 __all__ = ["Answering", "Job"]
@@ -48,6 +49,7 @@ class Answering:
 
     settings: Settings
     facts: BundleFacts
+    store: Store
     readers: Readers
     batcher: Batcher
 
@@ -56,10 +58,14 @@ class _Flow:
     """The messages of one unit, each slice already on its way to the network."""
 
     def __init__(self, job: Job, paths: Sequence[Path]) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self.queue: asyncio.Queue[tuple[Message, asyncio.Future[Row] | None]] = asyncio.Queue()
         self._job = job
-        self.unit = Unit(paths, lambda message: loop.call_soon_threadsafe(self._take, message))
+        self.unit = Unit(paths, self._told)
+
+    def _told(self, message: Message) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and nobody listens
+            self._loop.call_soon_threadsafe(self._take, message)
 
     def _take(self, message: Message) -> None:
         answer = None
@@ -150,6 +156,8 @@ class Job:
             told = f"more than {settings.frames} slices in one request"
         elif self._taken_bytes > settings.set_bytes:
             told = f"more than {settings.set_bytes // MIB} MiB of pixels in one request"
+        elif self.parts.store.crowded():
+            told = "the server has no memory left for other slices now"
         else:
             return None
         self._full = True

@@ -46,7 +46,8 @@ class Gray:
         centre, width = self.window
         values = self.pixels.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
         scaled = (values - np.float32(centre - width / 2)) * np.float32(255 / width)
-        return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+        shown: NDArray[np.uint8] = np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+        return shown
 
 
 def gray_of(image: Slice, frame: HeadFrame) -> Gray:

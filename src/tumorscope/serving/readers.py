@@ -23,7 +23,10 @@ from typing import Any, BinaryIO, cast
 
 __all__ = ["Message", "Readers", "Unit"]
 
-_START_SECONDS = 60.0
+_START_SECONDS = 300.0
+_PIPE_BYTES = (
+    1024**2
+)  # what an unprivileged process may have; a slice fits, and neither side waits for the other
 _LONGEST_HEADER = 1024**2
 _LONGEST_BODY = 1024**3
 
@@ -196,6 +199,11 @@ class _Process:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             **alone,
         )
+        if sys.platform == "linux" and self.process.stdout is not None:
+            import fcntl
+
+            with suppress(OSError):  # a system may allow less
+                fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self.deadline: float | None = None
         self.late = False
 

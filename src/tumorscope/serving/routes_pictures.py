@@ -3,7 +3,7 @@
 Owns the headers that go with raw pixels. No ``from __future__ import annotations``, as in the other routes.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
@@ -16,8 +16,10 @@ from tumorscope.serving.store import KeptSlice
 
 __all__ = ["router"]
 
-_PNG = {200: {"content": {"image/png": {}}}}
-_RAW = {200: {"content": {"application/octet-stream": {}}, "description": "Unsigned 16-bit pixels."}}
+_PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
+_RAW: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "Unsigned 16-bit pixels."}
+}
 
 
 def router(service: Service) -> APIRouter:

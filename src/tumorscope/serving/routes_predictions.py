@@ -186,7 +186,9 @@ async def _streamed(service: Service, job: Job, task: "asyncio.Task[None]") -> A
     yield first.model_dump_json().encode() + b"\n"
     async for event in job.events():
         yield event.model_dump_json().encode() + b"\n"
-    await task  # breaks the answer off where the work failed
+    await asyncio.wait([task])
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error  # breaks the answer off
 
 
 def _settle(service: Service, kept: KeptSet, task: "asyncio.Task[None]") -> None:

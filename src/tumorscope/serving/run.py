@@ -18,7 +18,7 @@ from tumorscope.inference.classifier import load
 from tumorscope.serving.app import create_app
 from tumorscope.serving.security import is_loopback
 from tumorscope.serving.service import Service
-from tumorscope.serving.settings import Settings
+from tumorscope.serving.settings import PROCESSORS, Settings
 
 __all__ = ["check", "serve"]
 
@@ -43,7 +43,9 @@ def serve(settings: Settings, started: Callable[[str], None]) -> None:
     check(settings)
     listener = _listening(settings)
     try:
-        app, service = create_app(settings, load(settings.model, threads=settings.threads))
+        app, service = create_app(
+            settings, load(settings.model, threads=settings.threads or max(1, PROCESSORS // 2))
+        )
         scheme = "https" if settings.certificate else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"{scheme}://{host}:{listener.getsockname()[1]}"

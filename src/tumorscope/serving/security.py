@@ -37,6 +37,7 @@ _HEADERS = {
 }
 _OPEN = ("/static/", "/v1/health/", "/v2/health/")
 _OPEN_EXACTLY = frozenset({"/", "/favicon.ico", "/docs", "/openapi.json"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _LOG = logging.getLogger("tumorscope.serving")
 _ACCESS = logging.getLogger("tumorscope.access")
 
@@ -105,18 +106,19 @@ class Guard:
             return problem(
                 403, "This server answers to localhost and 127.0.0.1 alone; ask it under that name."
             )
-        origin = headers.get("origin")
-        if origin not in (None, "null") and urlsplit(origin).netloc != host:
+        if not _is_same_site(headers.get("origin"), host):
             return problem(403, "This server answers no other site's pages.")
         if headers.get("sec-fetch-site") == "cross-site" and scope["method"] not in ("GET", "HEAD"):
             return problem(403, "This server answers no other site's pages.")
         if self._token is not None and not self._is_open(scope["path"]):
             kind, _, given = headers.get("authorization", "").partition(" ")
-            if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
+            if kind.lower() != "bearer" or not hmac.compare_digest(
+                given.strip().encode("latin-1"), self._token
+            ):
                 told = "This server asks for a token: send the header 'Authorization: Bearer TOKEN'."
                 return problem(401, told, {"WWW-Authenticate": "Bearer"}, path=scope["path"])
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._settings.body_bytes:
+        if length.isascii() and length.isdigit() and int(length) > self._settings.body_bytes:
             return problem(413, headers={"Connection": "close"}, path=scope["path"])
         return None
 
@@ -131,9 +133,20 @@ class Guard:
 
     def _count(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")
-        self._service.metrics.requests.labels(scope["method"][:16], route, status).inc()
+        method = (
+            scope["method"] if scope["method"] in _METHODS else "other"
+        )  # a client may make up any number of them
+        self._service.metrics.requests.labels(method, route, status).inc()
         self._service.metrics.seconds.labels(route).observe(seconds)
-        _ACCESS.info("%s %s %d %d bytes %.1f ms", scope["method"][:16], route, status, sent, seconds * 1000)
+        _ACCESS.info("%s %s %d %d bytes %.1f ms", method, route, status, sent, seconds * 1000)
+
+
+def _is_same_site(origin: str | None, host: str) -> bool:
+    """Whether a request comes from this server's own page, or from no page."""
+    try:
+        return origin is None or urlsplit(origin).netloc == host
+    except ValueError:
+        return False
 
 
 def _name(host: str) -> str:

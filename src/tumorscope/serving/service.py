@@ -56,7 +56,7 @@ class Service:
             self.classifier.session, settings.batch, settings.batch_seconds, self.metrics.batch.observe
         )
         batcher.start()
-        self.parts = Answering(settings, facts, readers, batcher)
+        self.parts = Answering(settings, facts, self.store, readers, batcher)
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:

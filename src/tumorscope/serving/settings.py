@@ -9,9 +9,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["MIB", "Settings"]
+__all__ = ["MIB", "PROCESSORS", "Settings"]
 
 MIB = 1024**2
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""How many this process may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Settings:
     insecure
         Whether to listen to other machines without token and TLS.
     threads
-        Threads of the network; all processors for ``None``.
+        Threads of the network; half of the processors for ``None``, since the other half decodes.
     readers
         Processes that decode files.
     reader_memory
@@ -62,7 +64,7 @@ class Settings:
     key: Path | None = None
     insecure: bool = False
     threads: int | None = None
-    readers: int = max(1, min(8, os.cpu_count() or 1))
+    readers: int = min(8, PROCESSORS)
     reader_memory: int = 3072 * MIB
     file_seconds: float = 60.0
     upload_seconds: float = 300.0

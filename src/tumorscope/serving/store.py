@@ -110,6 +110,12 @@ class Store:
         """Drop a set; whether there was one."""
         return self._sets.pop(name, None) is not None
 
+    def crowded(self) -> bool:
+        """Whether what is being answered takes all memory that there is; what is finished makes room first."""
+        if self.bytes > self._most:
+            self.sweep()
+        return self.bytes > self._most
+
     def sweep(self) -> None:
         """Drop what is over its time, then the oldest until the rest fits."""
         now = self._now()
