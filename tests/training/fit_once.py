@@ -39,7 +39,8 @@ def rows(per_class: int = 16) -> TrainingRows:
     boxes = np.array([_box(diagnosis, seed) for diagnosis, seed in seeds], dtype=np.float32)
     mirrored = np.stack([1 - boxes[:, 2], boxes[:, 1], 1 - boxes[:, 0], boxes[:, 3]], axis=1)
     places = np.concatenate([boxes, mirrored])
-    return TrainingRows(doubled, np.tile(labels, 2), names, np.arange(len(doubled)), places)
+    groups = tuple(f"{diagnosis}-{seed // 2}" for diagnosis, seed in seeds) * 2
+    return TrainingRows(doubled, np.tile(labels, 2), names, np.arange(len(doubled)), places, groups)
 
 
 def _box(diagnosis: Diagnosis, seed: int) -> tuple[float, float, float, float]:

@@ -157,7 +157,7 @@ class TestBatches:
         images, labels, boxes = _data()
         names = tuple(f"s{k}" for k in range(len(labels)))
         data = TrainingRows(images, labels, names, np.arange(len(labels)), boxes)
-        return BatchStream(data, 8, 1, lambda: position, supervision)
+        return BatchStream(data, 8, 1, lambda: position, supervision=supervision)
 
     def test_from_a_step_on_the_same_images_come(self) -> None:
         settings = Supervision(pointing=1, paste=0.5, heal=0.5, decoy=0.5)

@@ -144,10 +144,12 @@ def train(
     if teachers is not None:
         teachers.check(whole, chosen.manifest, out, folds=folds, allow_leaks=allow_leaks)
     require("torch", extra="train", purpose="training")
+    from tumorscope.training.fit import check_network
     from tumorscope.training.folder import check_configuration, start_run
     from tumorscope.training.run import cross_fit, final_fit, load_images
 
-    check_configuration(out, config)
+    if check_configuration(out, config) is None:
+        check_network(config)
     if chosen.left_out:
         parts = ", ".join(f"{count:,} of the part {part}" for part, count in chosen.left_out.items())
         _announce(f"not learnt from: {parts}")

@@ -27,11 +27,12 @@ from tumorscope.search.result import SEARCH, SearchResult, best_of, record_place
 from tumorscope.search.space import Space, Value, as_setting
 from tumorscope.search.storage import Location, opened, storage_errors
 from tumorscope.search.study import grid_order, make_pruner, open_study, places
-from tumorscope.search.trial import is_out_of_memory, run_trial
+from tumorscope.search.trial import run_trial
 from tumorscope.search.validation import InnerFold, SearchData, Validation, split_inside
 from tumorscope.search.worker import Worker
 from tumorscope.training.boxes import open_boxes
 from tumorscope.training.config import TrainingConfig, configure
+from tumorscope.training.failures import is_out_of_memory
 from tumorscope.training.run import load_images
 
 if TYPE_CHECKING:

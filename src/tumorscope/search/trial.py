@@ -16,8 +16,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
-from tumorscope.core.errors import TumorscopeError
+from tumorscope.core.errors import DivergedTraining
 from tumorscope.core.labels import CLASS_ORDER
+from tumorscope.dataset.groups import undivided_groups
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.models.network import SliceNetwork
 from tumorscope.search.metric import measure
@@ -28,24 +29,10 @@ from tumorscope.training.config import TrainingConfig
 from tumorscope.training.fit import fit
 from tumorscope.training.module import as_input
 
-__all__ = ["DivergedTrial", "Report", "is_out_of_memory", "run_trial"]
+__all__ = ["Report", "run_trial"]
 
 Report = Callable[[int, float], None]
 """Called with (step, value) after every epoch of every fold; raises to end the trial."""
-
-_MEMORY = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "bad_alloc",
-)
-
-
-class DivergedTrial(TumorscopeError, ArithmeticError):
-    """The network of a trial answers with numbers that are not finite."""
-
-    code = "diverged"
 
 
 def run_trial(
@@ -88,11 +75,12 @@ def run_trial(
 
     Raises
     ------
-    DivergedTrial
+    DivergedTraining
         If an answer is not finite.
     """
     labels, weights = manifest.labels(), manifest.weights()
     slices = tuple(row.slice_id for row in manifest)
+    groups = tuple(undivided_groups(manifest).tolist()) if config.by_group else None
     logits = np.full((len(manifest), len(CLASS_ORDER)), np.nan)
     for position, fold in enumerate(folds):
         rows = fold.watch
@@ -102,13 +90,13 @@ def run_trial(
         ) -> None:
             answers = _answer(network, images, rows)
             if not np.isfinite(answers).all():
-                raise DivergedTrial(f"the answers are not finite after epoch {epoch + 1}")
+                raise DivergedTraining(f"the answers are not finite after epoch {epoch + 1}")
             logits[rows] = answers
             report(position * steps_a_fold + epoch, measure(metric, labels[rows], answers, weights[rows]))
 
         fit(
             config,
-            TrainingRows(images, labels, slices, fold.learn, boxes),
+            TrainingRows(images, labels, slices, fold.learn, boxes, groups),
             TrainingRows(images, labels, slices, fold.watch),
             folder / str(position + 1),
             progress=False,
@@ -116,13 +104,6 @@ def run_trial(
         )
     held_out = np.concatenate([fold.watch for fold in folds])
     return measure(metric, labels[held_out], logits[held_out], weights[held_out])
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory of the processor or the GPU did not suffice."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _MEMORY)
 
 
 class _AfterEpoch(Callback):

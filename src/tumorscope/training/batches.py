@@ -8,19 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
+from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.labels import Diagnosis
+from tumorscope.training.balance import draw_balanced
 from tumorscope.training.config import Supervision
 from tumorscope.training.counters import Purpose, draw_order, stream_seed
+from tumorscope.training.parts import WHOLE, Part
 from tumorscope.training.transplants import Donors, transplant
 
-__all__ = ["Batch", "BatchStream", "Places", "TrainingRows"]
+__all__ = ["Batch", "BatchStream", "Places", "TrainingRows", "batches_before"]
+
+
+Sampling = Literal["slice", "class", "patient", "class-patient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,11 @@ class TrainingRows:
     boxes
         ``float32 [N, 4]``, where the tumours are (:func:`tumorscope.training.boxes.open_boxes`); needed only where a
         run learns from them.
+    groups
+        Which group, mostly a patient, each row belongs to; needed only by a run that draws patients evenly or is
+        stopped early.
+    part
+        What ``metrics.csv`` calls this part where it is watched.
     """
 
     images: NDArray[np.uint8]
@@ -48,6 +59,8 @@ class TrainingRows:
     slice_ids: tuple[str, ...]
     rows: NDArray[np.int64]
     boxes: NDArray[np.float32] | None = None
+    groups: tuple[str, ...] | None = None
+    part: str = "held out"
 
     @property
     def distinct(self) -> int:
@@ -86,6 +99,10 @@ class Batch(NamedTuple):
         Where in the run the batch belongs; ``step`` counts from the start of the epoch.
     places
         Where the tumours are, in a run that learns from it.
+    part, parts
+        Which part of the step's images this is, and how many there are.
+    whole
+        How many images all parts have together; 0 says that these are all.
     """
 
     images: torch.Tensor
@@ -93,6 +110,19 @@ class Batch(NamedTuple):
     epoch: int
     step: int
     places: Places | None = None
+    part: int = 0
+    parts: int = 1
+    whole: int = 0
+
+    @property
+    def share(self) -> float:
+        """Weight of this part's mean loss, such that the mean over parts is that over all images of the step."""
+        return len(self.labels) * self.parts / self.whole if self.whole else 1.0
+
+    @property
+    def counted(self) -> int:
+        """The same weight for Lightning's means, in whole numbers: it rounds the mean count of several processes."""
+        return len(self.labels) * self.parts
 
 
 class BatchStream(IterableDataset[Batch]):
@@ -110,6 +140,15 @@ class BatchStream(IterableDataset[Batch]):
         Called when an epoch begins (or is continued); gives the number of steps already taken in the whole run.
     supervision
         What is learnt from boxes; nothing where the data has none.
+    sampling
+        What an epoch draws evenly: slices, classes, patients, or the patients of each class.
+    part
+        Which part of each batch to give. Parts are disjoint and together the batch, whatever their number.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If a batch has fewer images than there are parts.
     """
 
     def __init__(
@@ -118,13 +157,19 @@ class BatchStream(IterableDataset[Batch]):
         batch_size: int,
         seed: int,
         position: Callable[[], int],
+        *,
         supervision: Supervision | None = None,
+        sampling: Sampling = "slice",
+        part: Part = WHOLE,
     ) -> None:
         self._data = data
         self._batch_size = min(batch_size, data.distinct)
+        part.check(self._batch_size, "a step")
+        self._part = part
         self._seed = seed
         self._position = position
         self._slices = tuple(data.slice_ids[row] for row in data.rows)
+        self._paths = _paths(data, sampling)
         self._supervision = supervision if supervision is not None and supervision.active else None
         self._donors: Donors | None = None
         if self._supervision is not None and data.boxes is not None:
@@ -135,16 +180,24 @@ class BatchStream(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         epoch, first = divmod(self._position(), len(self))
-        order = self._data.rows[draw_order(self._slices, self._seed, epoch)]
+        if self._paths is None:
+            drawn = draw_order(self._slices, self._seed, epoch)
+        else:
+            drawn = draw_balanced(self._paths, self._slices, self._seed, epoch)
+        order = self._data.rows[drawn]
         for step in range(first, len(self)):
             rows = order[step * self._batch_size : (step + 1) * self._batch_size]
             yield self._batch(rows, epoch, step)
 
     def _batch(self, rows: NDArray[np.int64], epoch: int, step: int) -> Batch:
+        whole, rows = len(rows), self._part.of(rows)
         images, labels = np.ascontiguousarray(self._data.images[rows]), self._data.labels[rows]
         if self._supervision is None or self._donors is None or self._data.boxes is None:
-            return Batch(torch.from_numpy(images), torch.from_numpy(labels), epoch, step)
-        rng = np.random.Generator(np.random.Philox(stream_seed(self._seed, Purpose.TRANSPLANTS, epoch, step)))
+            return Batch(
+                torch.from_numpy(images), torch.from_numpy(labels), epoch, step, None, *self._part, whole
+            )
+        seed = stream_seed(self._seed, Purpose.TRANSPLANTS, epoch, step, self._part.index)
+        rng = np.random.Generator(np.random.Philox(seed))
         changed = transplant(
             images, labels, self._data.boxes[rows], self._donors, settings=self._supervision, rng=rng
         )
@@ -152,4 +205,39 @@ class BatchStream(IterableDataset[Batch]):
         places = Places(
             torch.from_numpy(changed.boxes), torch.from_numpy(known), torch.from_numpy(changed.weights)
         )
-        return Batch(torch.from_numpy(changed.images), torch.from_numpy(changed.labels), epoch, step, places)
+        changed_images, changed_labels = torch.from_numpy(changed.images), torch.from_numpy(changed.labels)
+        return Batch(changed_images, changed_labels, epoch, step, places, *self._part, whole)
+
+
+def batches_before(steps: int, batches: int, accumulate: int) -> int:
+    """How many batches were learnt from before a step of the optimiser.
+
+    Parameters
+    ----------
+    steps
+        Taken so far in the whole run.
+    batches
+        Of an epoch.
+    accumulate
+        Batches a step; the last step of an epoch takes what is left.
+    """
+    epoch, step = divmod(steps, -(-batches // accumulate))
+    return epoch * batches + step * accumulate
+
+
+def _paths(data: TrainingRows, sampling: Sampling) -> list[tuple[int | str, ...]] | None:
+    """Where each row belongs, from the level that is drawn evenly first; ``None`` where only slices are."""
+    if sampling == "slice":
+        return None
+    labels = [(int(label),) for label in data.labels[data.rows]]
+    if sampling == "class":
+        return list(labels)
+    if data.groups is None:
+        raise InvalidConfiguration(
+            f"sampling={sampling} needs to know which images belong to one patient, and no groups were given; "
+            "train with sampling=class"
+        )
+    groups = [(data.groups[row],) for row in data.rows]
+    if sampling == "patient":
+        return list(groups)
+    return [(*label, *group) for label, group in zip(labels, groups, strict=True)]

@@ -164,6 +164,11 @@ class TrainingConfig(BaseModel):
         return self.pretrained and bool(find_recipe(self.recipe).stages)
 
     @property
+    def by_group(self) -> bool:
+        """Whether a fit has to know which images belong to one patient."""
+        return self.patience > 0 or "patient" in self.sampling
+
+    @property
     def sha256(self) -> str:
         """Hash of the configuration in canonical JSON, 64 hex digits."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()

@@ -10,9 +10,8 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,18 +22,25 @@ from torch.utils.data import DataLoader, IterableDataset
 from tumorscope.core.files import atomic_write
 from tumorscope.models.network import SliceNetwork, build_network
 from tumorscope.models.weights import load_initial_weights
-from tumorscope.recipes.registry import find_recipe
-from tumorscope.training.batches import Batch, BatchStream, TrainingRows
+from tumorscope.recipes.registry import RECIPES, find_recipe
+from tumorscope.training.balance import balanced_weights
+from tumorscope.training.batches import Batch, BatchStream, TrainingRows, batches_before
+from tumorscope.training.checkpoints import StepCheckpoint, WholeFiles
 from tumorscope.training.config import TrainingConfig
 from tumorscope.training.counters import Purpose, stream_seed
+from tumorscope.training.devices import is_first, own_part, shared_threads, trainer_options, wait_for_all
 from tumorscope.training.distillation import Teaching
+from tumorscope.training.failures import DivergenceGuard, explained
 from tumorscope.training.module import ClassifierModule
+from tumorscope.training.parts import WHOLE, Part, even_steps
+from tumorscope.training.stopping import BestWeights, split_off
 from tumorscope.training.teachers import check_teaching
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
+    from lightning.pytorch.loggers import Logger
 
-__all__ = ["INITIAL_WEIGHTS", "fit", "load_fitted"]
+__all__ = ["INITIAL_WEIGHTS", "check_network", "fit", "load_fitted"]
 
 CHECKPOINT = "last.ckpt"
 WEIGHTS = "weights.safetensors"
@@ -52,6 +58,7 @@ def fit(
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
     teaching: Teaching | None = None,
+    loggers: Callable[[Path], Sequence[Logger]] | None = None,
 ) -> SliceNetwork:
     """Train one network, going on from the folder's checkpoint where there is one.
 
@@ -62,7 +69,8 @@ def fit(
     learn
         Images to learn from.
     watch
-        Images whose loss is recorded after every epoch. Nothing is chosen by it.
+        Images whose loss is recorded after every epoch. Nothing is chosen by it: a run that is stopped early watches a
+        part of ``learn`` instead.
     folder
         Where ``last.ckpt``, ``metrics.csv``, ``time.json``, ``initial-weights.txt`` and, at the end,
         ``weights.safetensors`` are kept.
@@ -72,6 +80,8 @@ def fit(
         Further ones for Lightning's trainer, called after those of the fit.
     teaching
         Whom the network learns from, where the configuration asks for it.
+    loggers
+        Gives those of Lightning for this folder, beside ``metrics.csv``.
 
     Returns
     -------
@@ -88,7 +98,7 @@ def fit(
         return load_fitted(config, folder)
     _prepare_process(config)
     import lightning
-    from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+    from lightning.pytorch.callbacks import RichProgressBar
 
     from tumorscope.training.history import History
     from tumorscope.training.interrupt import interruptible
@@ -96,36 +106,52 @@ def fit(
 
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / CHECKPOINT
+    best: BestWeights | None = None
+    if config.patience:
+        learn, watch = split_off(config, learn)
+        best = BestWeights(folder, config.patience)
     stream = BatchStream(
-        learn, config.batch_size, config.seed, lambda: trainer.global_step, config.supervision
+        learn,
+        config.batch_size,
+        config.seed,
+        lambda: batches_before(trainer.global_step, len(stream), config.accumulate),
+        supervision=config.supervision,
+        sampling=config.sampling,
+        part=own_part(),
     )
+    steps = math.ceil(len(stream) / config.accumulate)
     network, origin = _initial_network(config)
-    atomic_write(folder / INITIAL_WEIGHTS, origin + "\n")
-    module = ClassifierModule(network, config, config.epochs * len(stream), teaching)
-    saver = ModelCheckpoint(
-        dirpath=folder,
-        filename=CHECKPOINT.removesuffix(".ckpt"),
-        train_time_interval=timedelta(seconds=config.checkpoint_seconds),
-        enable_version_counter=False,
-    )
+    if is_first():
+        atomic_write(folder / INITIAL_WEIGHTS, origin + "\n")
+    module = ClassifierModule(network, config, config.epochs * steps, teaching)
+    if config.class_weights == "balanced":
+        module.weigh(
+            balanced_weights(learn.labels[learn.rows].tolist(), [learn.slice_ids[row] for row in learn.rows])
+        )
+    saver = StepCheckpoint(checkpoint, config.checkpoint_seconds, config.accumulate)
     # On standard error, and only where that is a terminal.
     bar = RichProgressBar(refresh_rate=5, console_kwargs={"stderr": True})
-    with _quiet(), interruptible() as interruption:
+    batch_size = min(config.batch_size, learn.distinct)
+    with _quiet(), _determinism(), explained(config, batch_size), interruptible() as interruption:
         trainer = lightning.Trainer(
+            **trainer_options(),
             max_epochs=config.epochs,
-            accelerator="auto",
-            devices=1,
             precision=_precision(config),
             gradient_clip_val=config.gradient_clip,
+            accumulate_grad_batches=config.accumulate,
+            deterministic=config.deterministic or None,
+            plugins=[WholeFiles()],
             callbacks=[
                 saver,
-                History(folder),
+                DivergenceGuard(config, folder),
+                History(folder, watch.part),
+                *([best] if best else []),
                 Stopwatch(folder),
                 interruption,
                 *([bar] if progress else []),
                 *callbacks,
             ],
-            logger=False,
+            logger=list(loggers(folder)) if loggers else False,
             enable_progress_bar=progress,
             enable_model_summary=False,
             num_sanity_val_steps=0,
@@ -133,13 +159,32 @@ def fit(
         trainer.fit(
             module,
             train_dataloaders=DataLoader(stream, batch_size=None),
-            val_dataloaders=DataLoader(_Watch(watch, config.batch_size), batch_size=None),
+            val_dataloaders=DataLoader(_Watch(watch, config.batch_size, own_part()), batch_size=None),
             ckpt_path=checkpoint if checkpoint.is_file() else None,
         )
     trained = module.trained.cpu().eval()
-    _write_weights(trained, folder / WEIGHTS)
-    checkpoint.unlink(missing_ok=True)
+    if best is not None:
+        best.put_back(trained)
+    wait_for_all()  # before the first removes what others still read
+    if is_first():
+        _write_weights(trained, folder / WEIGHTS)
+        checkpoint.unlink(missing_ok=True)
+        if best is not None:
+            best.forget()
     return trained
+
+
+def check_network(config: TrainingConfig) -> None:
+    """Make sure that the network of a configuration can be made, before anything is read or written.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If it gives no map of evidence, or takes no image of this size.
+    """
+    recipe = find_recipe(config.recipe)
+    if recipe.name not in RECIPES or config.image_size != recipe.image_size:
+        build_network(recipe.architecture, config.image_size)
 
 
 def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
@@ -164,7 +209,7 @@ def _initial_network(config: TrainingConfig) -> tuple[SliceNetwork, str]:
 def _prepare_process(config: TrainingConfig) -> None:
     # Hugging Face's client reports usage unless told not to.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    torch.set_num_threads(config.threads or shared_threads())
 
 
 def _precision(config: TrainingConfig) -> Precision:
@@ -180,6 +225,16 @@ def _write_weights(network: SliceNetwork, path: Path) -> None:
 
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     atomic_write(path, save(tensors))
+
+
+@contextmanager
+def _determinism() -> Iterator[None]:
+    """What a fit asks of all of torch holds for the fit alone."""
+    before = torch.are_deterministic_algorithms_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @contextmanager
@@ -203,18 +258,21 @@ def _quiet() -> Iterator[None]:
 
 
 class _Watch(IterableDataset[Batch]):
-    """Held-out images in order, one copy of each slice."""
+    """Held-out images in order, one copy of each slice; of several processes each takes a part of every step."""
 
-    def __init__(self, data: TrainingRows, batch_size: int) -> None:
+    def __init__(self, data: TrainingRows, batch_size: int, part: Part = WHOLE) -> None:
         first = {data.slice_ids[row]: int(row) for row in reversed(data.rows)}
-        self._data, self._size = data, batch_size
-        self._rows = np.array(sorted(first.values()), dtype=np.int64)
+        rows = np.array(sorted(first.values()), dtype=np.int64)
+        part.check(len(rows), "what is held out")
+        self._data, self._part = data, part
+        self._steps = even_steps(rows, batch_size, part.count)
 
     def __len__(self) -> int:
-        return math.ceil(len(self._rows) / self._size)
+        return len(self._steps)
 
     def __iter__(self) -> Iterator[Batch]:
-        for step in range(len(self)):
-            rows = self._rows[step * self._size : (step + 1) * self._size]
+        for step, whole in enumerate(self._steps):
+            rows = self._part.of(whole)
             images = torch.from_numpy(np.ascontiguousarray(self._data.images[rows]))
-            yield Batch(images, torch.from_numpy(self._data.labels[rows]), epoch=0, step=step)
+            labels = torch.from_numpy(self._data.labels[rows])
+            yield Batch(images, labels, 0, step, None, *self._part, len(whole))

@@ -52,6 +52,9 @@ _PACKAGES = (
     "pillow",
     "onnx",
     "onnxruntime",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
 )
 
 
@@ -216,13 +219,28 @@ def _describe_data(manifest: Manifest) -> dict[str, Any]:
 
 
 def _describe_environment() -> dict[str, Any]:
+    import torch  # a run is looked at without it
+
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "cores": os.cpu_count(),
+        "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "packages": {name: _version(name) for name in _PACKAGES},
         "revision": _revision(),
     }
+
+
+def _processor() -> str:
+    """The name of the processor where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown")
 
 
 def _version(package: str) -> str:

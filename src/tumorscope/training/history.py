@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "History", "draw_curves", "read_history"]
 
 METRICS = "metrics.csv"
-COLUMNS = ("epoch", "loss", "accuracy", "rate", "held_out_loss", "held_out_accuracy")
+COLUMNS = ("epoch", "loss", "accuracy", "rate", "held_out_loss", "held_out_accuracy", "watched")
+PARTS = ("class_loss", "pointing_loss", "box_loss")
+"""Parts of the loss, of runs whose loss has parts."""
 
 Row = Mapping[str, str]
 
@@ -35,10 +37,12 @@ class History(Callback):
     ----------
     folder
         Of the fit.
+    watched
+        Which part the held-out figures are of.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, watched: str) -> None:
+        self._folder, self._watched = folder, watched
 
     def on_train_epoch_end(
         self,
@@ -47,12 +51,17 @@ class History(Callback):
     ) -> None:
         """Add the epoch that ended, in place of what a killed run wrote of it and after it."""
         values = {
-            name: f"{float(value):.6g}" for name, value in trainer.callback_metrics.items() if name in COLUMNS
+            name: f"{float(value):.6g}"
+            for name, value in trainer.callback_metrics.items()
+            if name in (*COLUMNS, *PARTS)
         }
+        if not trainer.is_global_zero:
+            return  # several processes bring their metrics together; one writes them
         rows = [row for row in read_history(self._folder) if int(row["epoch"]) < trainer.current_epoch]
-        rows.append({"epoch": str(trainer.current_epoch), **values})
+        rows.append({"epoch": str(trainer.current_epoch), **values, "watched": self._watched})
+        columns = [*COLUMNS, *(name for name in PARTS if any(name in row for row in rows))]
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         atomic_write(self._folder / METRICS, text.getvalue())
@@ -68,7 +77,7 @@ def read_history(folder: Path) -> Sequence[Row]:
 
 
 def draw_curves(fits: Mapping[str, Path], out: Path) -> None:
-    """Draw loss and accuracy of several fits over the epochs.
+    """Draw loss and accuracy of several fits over the epochs, and the parts of the loss where it has any.
 
     Parameters
     ----------
@@ -80,17 +89,26 @@ def draw_curves(fits: Mapping[str, Path], out: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    histories = {name: read_history(folder) for name, folder in fits.items()}
+    parts = [part for part in PARTS if any(row.get(part) for rows in histories.values() for row in rows)]
+    panels = 3 if parts else 2
+    figure = Figure(figsize=(5 * panels, 4), layout="constrained")
     FigureCanvasAgg(figure)
-    loss, accuracy = figure.subplots(1, 2)
-    for position, (name, folder) in enumerate(fits.items()):
-        rows = read_history(folder)
+    loss, accuracy, *more = figure.subplots(1, panels)
+    for position, (name, rows) in enumerate(histories.items()):
         colour = f"C{position}"
         _line(loss, rows, "loss", f"{name}, learning (augmented)", colour=colour, style="--")
         _line(loss, rows, "held_out_loss", f"{name}, held out", colour=colour, style="-")
         _line(accuracy, rows, "accuracy", f"{name}, learning (augmented)", colour=colour, style="--")
         _line(accuracy, rows, "held_out_accuracy", f"{name}, held out", colour=colour, style="-")
-    loss.set(xlabel="epoch", ylabel="cross-entropy", ylim=(0, None))
+        for axes in more:
+            for part, style in zip(PARTS, ("-", "--", ":"), strict=True):
+                label = f"{name}, {part.removesuffix('_loss')}"
+                _line(axes, rows, part, label, colour=colour, style=style)
+    for axes in more:
+        axes.set(xlabel="epoch", ylabel="parts of the loss while learning", ylim=(0, None))
+        axes.legend(fontsize="small")
+    loss.set(xlabel="epoch", ylabel="loss" if parts else "cross-entropy", ylim=(0, None))
     accuracy.set(xlabel="epoch", ylabel="accuracy (one copy of each slice)", ylim=(None, 1))
     accuracy.legend(fontsize="small")
     buffer = io.BytesIO()

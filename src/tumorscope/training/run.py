@@ -7,8 +7,9 @@ what an export needs, so that a bundle is made of a folder alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +18,18 @@ from tumorscope.core.errors import InvalidManifest
 from tumorscope.core.files import atomic_write
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.cache import open_cache
+from tumorscope.dataset.groups import undivided_groups
 from tumorscope.dataset.leaks import count_leaks, find_leaks, fold_sides
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.dataset.scan import Progress
 from tumorscope.dataset.split import assign_folds, hold_out
-from tumorscope.evaluation.predictions import PredictionTable, tabulate, write_predictions
+from tumorscope.evaluation.predictions import PredictionTable, read_predictions, tabulate, write_predictions
 from tumorscope.evaluation.scoring import PREFIX
 from tumorscope.models.network import SliceNetwork
 from tumorscope.training.answers import Answers, answer
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.boxes import open_boxes
+from tumorscope.training.devices import is_first, wait_for_all
 from tumorscope.training.distillation import Teaching
 from tumorscope.training.fit import fit
 from tumorscope.training.folder import SEEN, RunFolder
@@ -35,9 +38,13 @@ from tumorscope.training.novelty import SPACE, fit_novelty_space, save_space
 from tumorscope.training.teacher_record import record_teachers
 from tumorscope.training.teachers import Teachers, check_answers_of_folds
 
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
 __all__ = ["cross_fit", "final_fit", "load_images"]
 
 Announce = Callable[[str], None]
+FitLoggers = Callable[[Path], "Sequence[Logger]"]
 
 
 def load_images(
@@ -100,10 +107,12 @@ def cross_fit(
     allow_leaks: bool = False,
     first: int | None = None,
     teachers: Teachers | None = None,
+    loggers: FitLoggers | None = None,
 ) -> PredictionTable:
     """Train one model a fold and write every image's out-of-fold answer.
 
-    Finished folds are read, not trained again; what an export needs is made where it is missing.
+    Finished folds are read, not trained again; what an export needs is made where it is missing. Several processes fit
+    together; the first answers and writes, and the others wait for it.
 
     Parameters
     ----------
@@ -123,6 +132,8 @@ def cross_fit(
         Train so many folds only, those with the lowest numbers; the answers are those for these folds.
     teachers
         Whom the models learn from, where the configuration asks for it; each fold from those that have not seen it.
+    loggers
+        Gives Lightning's loggers for the folder of a fit.
 
     Returns
     -------
@@ -139,11 +150,12 @@ def cross_fit(
     manifest = assign_folds(manifest, seed=run.config.seed, allow_leaks=allow_leaks)
     folds = np.array([row.fold for row in manifest])
     logits = np.zeros((len(manifest), len(CLASS_ORDER)))
-    boxes = _boxes(run, manifest, announce)
+    boxes, groups = _boxes(run, manifest, announce), _groups(run, manifest)
     trained = np.unique(folds)[:first]
     if teachers is not None:
         teachers.check_folds(manifest, trained, allow_leaks=allow_leaks)
-        record_teachers(run, teachers.record(folds=trained))
+        if is_first():
+            record_teachers(run, teachers.record(folds=trained))
     for number in trained:
         folder = run.fold(int(number))
         inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
@@ -151,23 +163,30 @@ def cross_fit(
         teaching = None if teachers is None else teachers.of_fold(int(number))
         network = fit(
             run.config,
-            _rows(manifest, images, inside, boxes),
-            _rows(manifest, images, outside),
+            _rows(manifest, images, inside, boxes, groups=groups),
+            _rows(manifest, images, outside, part=f"fold {number}"),
             folder,
             progress=progress,
             teaching=teaching,
+            loggers=loggers,
         )
+        if not is_first():
+            continue
         held_out = answer(network, images, outside)
         logits[outside] = held_out.logits
         if not (folder / SPACE).is_file():
             _leave_for_export(
                 folder, network, manifest, images, learnt=inside, held_out=held_out, teaching=teaching
             )
+    if not is_first():
+        wait_for_all()
+        return read_predictions(run.predictions)
     rows = np.flatnonzero(np.isin(folds, trained))
     leaks = count_leaks(find_leaks(manifest, fold_sides(manifest)))
     table = tabulate(manifest.subset(rows.tolist()), logits[rows], folds[rows], leaks)
     write_predictions(table, run.predictions)
     draw_curves({f"fold {number}": run.fold(int(number)) for number in trained}, run.path / "curves.png")
+    wait_for_all()
     return table
 
 
@@ -179,8 +198,11 @@ def final_fit(
     progress: bool,
     announce: Announce,
     teachers: Teachers | None = None,
+    loggers: FitLoggers | None = None,
 ) -> None:
     """Train on everything but the calibration part; leave what an export needs in ``final/``.
+
+    Several processes fit together; the first does the rest.
 
     Raises
     ------
@@ -189,19 +211,23 @@ def final_fit(
     """
     if teachers is not None:
         check_answers_of_folds(run.path)
-        record_teachers(run, teachers.record(folds=None))
+        if is_first():
+            record_teachers(run, teachers.record(folds=None))
     teaching = None if teachers is None else teachers.of_final()
     kept_back = hold_out(manifest, run.config.calibration_fraction, seed=run.config.seed)
     learn, calibrate = np.flatnonzero(~kept_back), np.flatnonzero(kept_back)
     announce(f"final fit: {len(learn)} images to learn from, {len(calibrate)} kept back for calibration")
     network = fit(
         run.config,
-        _rows(manifest, images, learn, _boxes(run, manifest, announce)),
-        _rows(manifest, images, calibrate),
+        _rows(manifest, images, learn, _boxes(run, manifest, announce), groups=_groups(run, manifest)),
+        _rows(manifest, images, calibrate, part="calibration"),
         run.final,
         progress=progress,
         teaching=teaching,
+        loggers=loggers,
     )
+    if not is_first():
+        return
     draw_curves({"final fit": run.final}, run.final / "curves.png")
     announce("measuring the calibration part and the training images")
     calibration = answer(network, images, calibrate)
@@ -256,5 +282,14 @@ def _rows(
     images: NDArray[np.uint8],
     rows: NDArray[np.int64],
     boxes: NDArray[np.float32] | None = None,
+    *,
+    groups: tuple[str, ...] | None = None,
+    part: str = "held out",
 ) -> TrainingRows:
-    return TrainingRows(images, manifest.labels(), tuple(row.slice_id for row in manifest), rows, boxes)
+    slices = tuple(row.slice_id for row in manifest)
+    return TrainingRows(images, manifest.labels(), slices, rows, boxes, groups, part)
+
+
+def _groups(run: RunFolder, manifest: Manifest) -> tuple[str, ...] | None:
+    """What belongs together, for a run that has to know it."""
+    return tuple(undivided_groups(manifest).tolist()) if run.config.by_group else None

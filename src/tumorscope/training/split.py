@@ -63,6 +63,8 @@ def training_data(manifest: Manifest, *, folds: bool, allow_leaks: bool = False)
             f"all {len(manifest)} rows are of the parts test and excluded; training needs rows of the part train"
         )
     learnt = manifest.subset(rows)
+    if folds:
+        _check_classes(learnt)
     leaks = {"parts": count_leaks(find_leaks(manifest, part_sides(manifest)))}
     if folds:
         leaks["folds"] = count_leaks(find_leaks(learnt, fold_sides(learnt)))
@@ -73,3 +75,17 @@ def training_data(manifest: Manifest, *, folds: bool, allow_leaks: bool = False)
     return TrainingData(
         learnt, dict(sorted(left_out.items())), {split: counts for split, counts in leaks.items() if counts}
     )
+
+
+def _check_classes(manifest: Manifest) -> None:
+    """Make sure that each fold's model learns every class that there is."""
+    if any(row.fold is None for row in manifest):
+        return  # folds are made later, with all classes in each
+    there, numbers = {row.label for row in manifest}, {row.fold for row in manifest if row.fold is not None}
+    for fold in sorted(numbers) if len(numbers) > 1 else ():
+        absent = [key.value for key in sorted(there - {row.label for row in manifest if row.fold != fold})]
+        if absent:
+            raise InvalidManifest(
+                f"all images of {', '.join(absent)} are in fold {fold}, so its model could not learn it; "
+                "spread the patients of a class over the folds, such as by tumorscope data split --folds 4"
+            )
