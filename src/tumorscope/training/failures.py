@@ -141,7 +141,9 @@ class DivergenceGuard(Callback):
         self._losses.clear()
 
     def _diverged(self, epoch: int, batch: int | None, what: str) -> DivergedTraining:
-        where = f"epoch {min(epoch + 1, self._config.epochs)}" + ("" if batch is None else f", batch {batch + 1}")
+        where = f"epoch {min(epoch + 1, self._config.epochs)}" + (
+            "" if batch is None else f", batch {batch + 1}"
+        )
         kept = self._folder / "last.ckpt"
         state = (
             f"the last good checkpoint stays in {kept}" if kept.is_file() else "no checkpoint was kept yet"
