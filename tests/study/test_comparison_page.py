@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from page_elements import contrasts
 from study_cases import MODELS, made_comparison
 
 from browser import OpenPage
@@ -14,6 +14,9 @@ from tumorscope.core.errors import InvalidConfiguration, MissingInput
 from tumorscope.study.document import read_comparison
 from tumorscope.study.page import comparison_page
 from tumorscope.study.run import write_study
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "reporting"))
+from page_elements import contrasts
 
 
 @pytest.fixture(scope="module")
