@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tumorscope.cli.processes import announce, as_one, start_or_join
 from tumorscope.recipes.registry import RECIPES
+from tumorscope.training.launch import find_place
+from tumorscope.training.loggers import LoggerName
 
 if TYPE_CHECKING:
     from tumorscope.training.config import TrainingConfig
@@ -31,7 +34,9 @@ def _list_recipes(asked: bool) -> None:
 DEFAULT = "efficientnet-lite0"
 
 
+@as_one
 def train(
+    context: typer.Context,
     data: Annotated[
         Path | None, typer.Option(help="A manifest, or a folder with one sub-folder per class.")
     ] = None,
@@ -64,6 +69,17 @@ def train(
             metavar="RUN",
             help="Learn what this finished run says of each image too, see docs/ensembles.md; may be repeated.",
         ),
+    ] = None,
+    logger: Annotated[
+        list[LoggerName] | None,
+        typer.Option("--logger", help="Log to this too, beside metrics.csv; may be repeated."),
+    ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(min=1, help="GPUs of each machine, or processes where it has none; 1 if left out."),
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Machines that train together; 1 if left out.")
     ] = None,
     folds: Annotated[
         bool, typer.Option("--folds", help="Train one model a fold for out-of-fold figures.")
@@ -109,6 +125,9 @@ def train(
       tumorscope train --list-recipes
       tumorscope train --show-augmentation sheet.png --data images/ --set augmentation.preset=strong
       tumorscope train --data manifest.csv --out runs/best --config search/best.yaml --set epochs=20
+      tumorscope train --data manifest.csv --out runs/first --folds --logger tensorboard --logger mlflow
+      tumorscope train --data manifest.csv --out runs/large --recipe convnext-tiny --devices 4
+      torchrun --nproc-per-node 2 $(which tumorscope) train --data manifest.csv --out runs/large
       tumorscope train --data manifest.csv --out runs/student --folds --teacher runs/large --teacher runs/other
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.progress import counter
@@ -119,6 +138,7 @@ def train(
     from tumorscope.training.config import configure
     from tumorscope.training.config_file import read_config_file
     from tumorscope.training.distillation_config import WEIGHT_WITH_TEACHERS
+    from tumorscope.training.loggers import Loggers, check_loggers
     from tumorscope.training.split import training_data
 
     # Whatever can be wrong in the command is found before torch is imported and before anything is written.
@@ -138,42 +158,50 @@ def train(
 
     teachers = open_teachers(teacher or [])
     check_teaching(config, teachers)
+    chosen_loggers = check_loggers(logger or [])
     _check_part(out, out / ("folds" if folds else "final"), resume=resume)
     whole = read_manifest(data)
     chosen = training_data(whole, folds=folds, allow_leaks=allow_leaks)
     if teachers is not None:
         teachers.check(whole, chosen.manifest, out, folds=folds, allow_leaks=allow_leaks)
+    if start_or_join(context.obj or sys.argv[1:], devices, nodes):
+        return
     require("torch", extra="train", purpose="training")
     from tumorscope.training.fit import check_network
-    from tumorscope.training.folder import check_configuration, start_run
-    from tumorscope.training.run import cross_fit, final_fit, load_images
+    from tumorscope.training.folder import check_configuration
+    from tumorscope.training.run import cross_fit, final_fit
+    from tumorscope.training.together import load_together, start_together
 
     if check_configuration(out, config) is None:
         check_network(config)
     if chosen.left_out:
         parts = ", ".join(f"{count:,} of the part {part}" for part, count in chosen.left_out.items())
-        _announce(f"not learnt from: {parts}")
+        announce(f"not learnt from: {parts}")
     for split, leaks in chosen.leaks.items():
-        _announce(f"warning: the {split} leak ({describe_leaks(leaks)}); all results are stamped")
-    progress = progress and sys.stderr.isatty()
+        announce(f"warning: the {split} leak ({describe_leaks(leaks)}); all results are stamped")
+    place = find_place()
+    progress = progress and sys.stderr.isatty() and (place is None or place.rank == 0)
     with counter("reading images", show=progress) as count:
-        manifest, images = load_images(
+        manifest, images = load_together(
             chosen.manifest,
             config.image_size,
+            place,
             skip_unreadable=skip_unreadable,
             progress=count,
-            announce=_announce,
+            announce=announce,
         )
     # What cannot be read is no part of the data, so the folder is made only now.
-    run = start_run(out, config, manifest, left_out=chosen.left_out, leaks=chosen.leaks)
+    run = start_together(out, config, manifest, place, left_out=chosen.left_out, leaks=chosen.leaks)
 
+    logs = Loggers(chosen_loggers, run).of_fit if chosen_loggers else None
     fit_part = partial(cross_fit, allow_leaks=allow_leaks) if folds else partial(final_fit)
     try:
-        fit_part(run, manifest, images, progress=progress, announce=_announce, teachers=teachers)
+        fit_part(run, manifest, images, progress=progress, announce=announce, teachers=teachers, loggers=logs)
     except KeyboardInterrupt:
-        _announce("go on with the same command and --resume")
+        announce("go on with the same command and --resume")
         raise
-    _export(run, folds=folds, leaks=chosen.leaks)
+    if place is None or place.rank == 0:
+        _export(run, folds=folds, leaks=chosen.leaks)
 
 
 def _export(run: RunFolder, *, folds: bool, leaks: Mapping[str, object]) -> None:
@@ -183,7 +211,7 @@ def _export(run: RunFolder, *, folds: bool, leaks: Mapping[str, object]) -> None
         from tumorscope.evaluation.style_folds import holds_whole_styles
         from tumorscope.export.folds import export_folds
 
-        export_folds(run, announce=_announce)
+        export_folds(run, announce=announce)
         typer.echo(f"out-of-fold answers: {run.predictions}")
         stamped = " --allow-leaks" if "folds" in leaks else ""
         protocol = "shifted" if holds_whole_styles(read_predictions(run.predictions)) else "patient-wise"
@@ -193,13 +221,9 @@ def _export(run: RunFolder, *, folds: bool, leaks: Mapping[str, object]) -> None
         return
     from tumorscope.export.onnx import export_run
 
-    _announce("exporting the graph and checking it against torch (about 15 seconds)")
+    announce("exporting the graph and checking it against torch (about 15 seconds)")
     export_run(run)
     typer.echo(f"bundle: {run.bundle}")
-
-
-def _announce(text: str) -> None:
-    typer.echo(text, err=True)
 
 
 def _needed(

@@ -96,7 +96,10 @@ def call(arguments: Sequence[str]) -> int:
     """
     try:
         result = _group().main(
-            args=list(arguments) or ["--help"], prog_name="tumorscope", standalone_mode=False
+            args=list(arguments) or ["--help"],
+            prog_name="tumorscope",
+            standalone_mode=False,
+            obj=tuple(arguments),  # for a verb that runs itself again in other processes
         )
     except _ClickException as error:
         return _explain(error)
