@@ -98,18 +98,18 @@ def test_weights_are_against_the_numbers_of_slices_not_of_copies() -> None:
     assert weights.dtype == np.float32
 
 
-class TestStream:
-    @pytest.fixture(scope="class")
-    def data(self) -> TrainingRows:
-        """Sixteen slices of glioma, all of one patient, and four of each other class, of two patients each."""
-        whole = rows(16)
-        kept = [row for row in whole.rows if whole.labels[row] == 0 or row % 16 < 4]
-        groups = tuple(
-            "one" if label == 0 else group
-            for label, group in zip(whole.labels, whole.groups or (), strict=True)
-        )
-        return replace(whole, rows=np.array(kept), groups=groups)
+@pytest.fixture(scope="module")
+def data() -> TrainingRows:
+    """Sixteen slices of glioma, all of one patient, and four of each other class, of two patients each."""
+    whole = rows(16)
+    kept = [row for row in whole.rows if whole.labels[row] == 0 or row % 16 < 4]
+    groups = tuple(
+        "one" if label == 0 else group for label, group in zip(whole.labels, whole.groups or (), strict=True)
+    )
+    return replace(whole, rows=np.array(kept), groups=groups)
 
+
+class TestStream:
     @pytest.mark.parametrize(
         ("sampling", "gliomas"), [("slice", 16), ("class", 7), ("patient", 4), ("class-patient", 7)]
     )

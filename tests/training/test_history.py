@@ -25,8 +25,9 @@ def test_the_parts_of_a_loss_are_columns_and_curves_where_there_are_parts(tmp_pa
     whole = float(row["class_loss"]) + 0.5 * float(row["pointing_loss"]) + 2 * float(row["box_loss"])
     assert abs(whole - float(row["loss"])) < 1e-4
     # One panel more.
-    sizes = [Image.open(tmp_path / f"{name}.png").size for name in ("plain", "boxes")]
-    assert sizes == [(1200, 480), (1800, 480)]
+    for name, size in (("plain", (1200, 480)), ("boxes", (1800, 480))):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert picture.size == size
 
 
 def test_a_history_of_an_earlier_version_goes_on(tmp_path: Path) -> None:

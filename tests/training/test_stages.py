@@ -133,6 +133,8 @@ class TestRates:
         assert rates.pop(id(beside)) == 0.08
         assert rates.keys() == {id(p) for p in network.parameters()}
         for block, rate in zip(blocks, (0.08, 0.04, 0.02, 0.01, 0.005), strict=True):
-            assert {rates[id(p)] for p in block.parameters()} == {pytest.approx(rate)}
+            assert [rates[id(p)] for p in block.parameters()] == pytest.approx(
+                [rate] * len([*block.parameters()])
+            )
         decays = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
         assert all(decays[id(p)] == (0.02 if p.ndim > 1 else 0.0) for p in network.parameters())
