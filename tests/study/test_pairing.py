@@ -18,7 +18,7 @@ def _better(table: PredictionTable) -> PredictionTable:
 
 
 def _first_fold(table: PredictionTable) -> PredictionTable:
-    rows = np.flatnonzero(np.asarray(table.folds) == 1)
+    rows = np.flatnonzero(np.asarray(table.folds) == 1).tolist()
     return replace(
         table,
         labels=table.labels[rows],

@@ -59,7 +59,7 @@ def test_no_slice_of_a_group_comes_again_before_all_came(
     drawn: list[tuple[int, int, int]], seed: int, epoch: int
 ) -> None:
     paths, names = _expand(drawn)
-    alone = [(group,) for _, group in paths]
+    alone: list[tuple[str, ...]] = [(group,) for _, group in paths]
     counts = Counter(names[row] for row in draw_balanced(alone, names, seed, epoch))
     inside: dict[str, set[str]] = {}
     for (group,), name in zip(alone, names, strict=True):
@@ -69,7 +69,7 @@ def test_no_slice_of_a_group_comes_again_before_all_came(
 
 
 def test_a_slice_that_comes_often_shows_all_its_copies() -> None:
-    paths: list[tuple[int, ...]] = [(0,)] * 2 + [(1,)] * 6
+    paths: list[tuple[int, ...]] = [(row,) for row in (0, 0, 1, 1, 1, 1, 1, 1)]
     names = ["a", "a", "b", "c", "d", "e", "f", "g"]
     drawn = Counter(draw_balanced(paths, names, 1, 0).tolist())
     assert sum(drawn[row] for row in (0, 1)) in (3, 4)

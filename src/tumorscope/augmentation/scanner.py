@@ -68,7 +68,8 @@ def ghosting(images: torch.Tensor, limit: float, draws: Draws) -> torch.Tensor:
     factor = 1 - missing * weak
     along = draws.even(count, 1, 1, 1) < 0.5
     factor = torch.where(along, factor.view(count, 1, side, 1), factor.view(count, 1, 1, side))
-    return torch.fft.ifft2(lines * factor).abs()
+    ghosted: torch.Tensor = torch.fft.ifft2(lines * factor).abs()
+    return ghosted
 
 
 def motion(images: torch.Tensor, limit: float, draws: Draws) -> torch.Tensor:
@@ -98,7 +99,8 @@ def motion(images: torch.Tensor, limit: float, draws: Draws) -> torch.Tensor:
         late = moved[None] >= starts[:, int(later), None]
         taken = torch.where(along, late.view(count, 1, side, 1), late.view(count, 1, 1, side))
         lines = torch.where(taken, other, lines)
-    return torch.fft.ifft2(torch.fft.ifftshift(lines, dim=(-2, -1))).abs()
+    shaken: torch.Tensor = torch.fft.ifft2(torch.fft.ifftshift(lines, dim=(-2, -1))).abs()
+    return shaken
 
 
 def rician_noise(images: torch.Tensor, limit: float, draws: Draws) -> torch.Tensor:

@@ -150,7 +150,7 @@ def _data(cards: Sequence[ModelCard], basis: Basis) -> DataProvenance:
 
 
 def _limits(cards: Sequence[ModelCard], basis: Basis) -> tuple[str, ...]:
-    own = () if basis.held_out_fold is None else (FOLD_LIMIT,)
+    own: tuple[str, ...] = () if basis.held_out_fold is None else (FOLD_LIMIT,)
     if len({card.data.manifest_sha256 for card in cards}) > 1:
         own += (_OTHER_DATA,)
     of_members = (limit for card in cards for limit in card.limits if limit != FOLD_LIMIT)

@@ -199,7 +199,9 @@ def _session(content: bytes, threads: int | None = None) -> Session:
 
 def _opset(models: Sequence[ModelProto]) -> int:
     """The version of the standard's operators that all are written in."""
-    found = sorted({entry.version for model in models for entry in model.opset_import if entry.domain == ""})
+    found: list[int] = sorted(
+        {entry.version for model in models for entry in model.opset_import if entry.domain == ""}
+    )
     if len(found) != 1:
         raise InvalidBundle(
             f"the members are written in ONNX operator sets {', '.join(map(str, found))}; export them again with one "

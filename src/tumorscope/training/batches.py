@@ -193,9 +193,8 @@ class BatchStream(IterableDataset[Batch]):
         whole, rows = len(rows), self._part.of(rows)
         images, labels = np.ascontiguousarray(self._data.images[rows]), self._data.labels[rows]
         if self._supervision is None or self._donors is None or self._data.boxes is None:
-            return Batch(
-                torch.from_numpy(images), torch.from_numpy(labels), epoch, step, None, *self._part, whole
-            )
+            unchanged = torch.from_numpy(images), torch.from_numpy(labels)
+            return Batch(*unchanged, epoch, step, None, self._part.index, self._part.count, whole)
         seed = stream_seed(self._seed, Purpose.TRANSPLANTS, epoch, step, self._part.index)
         rng = np.random.Generator(np.random.Philox(seed))
         changed = transplant(
@@ -206,7 +205,9 @@ class BatchStream(IterableDataset[Batch]):
             torch.from_numpy(changed.boxes), torch.from_numpy(known), torch.from_numpy(changed.weights)
         )
         changed_images, changed_labels = torch.from_numpy(changed.images), torch.from_numpy(changed.labels)
-        return Batch(changed_images, changed_labels, epoch, step, places, *self._part, whole)
+        return Batch(
+            changed_images, changed_labels, epoch, step, places, self._part.index, self._part.count, whole
+        )
 
 
 def batches_before(steps: int, batches: int, accumulate: int) -> int:

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous as meet
 
 from tumorscope.core.errors import InvalidConfiguration, MissingInput
 from tumorscope.training.launch import Place, find_place
@@ -50,7 +52,7 @@ class Group:
         A store that all of them read and write.
     """
 
-    def __init__(self, place: Place, board: distributed.Store) -> None:
+    def __init__(self, place: Place, board: Store) -> None:
         self.place = place
         self._board = board
 
@@ -90,11 +92,11 @@ def join(place: Place) -> Group:
             )
         torch.cuda.set_device(place.local_rank)
     try:
-        rendezvous = distributed.rendezvous("env://", place.rank, place.world, timeout=_MEETING)
-        store, _, _ = next(rendezvous)
+        meeting = meet("env://", place.rank, place.world, timeout=_MEETING)
+        store, _, _ = next(meeting)
         distributed.init_process_group(
             "nccl" if cuda else "gloo",
-            store=distributed.PrefixStore("processes", store),
+            store=PrefixStore("processes", store),
             rank=place.rank,
             world_size=place.world,
             timeout=_PATIENCE,
@@ -105,7 +107,7 @@ def join(place: Place) -> Group:
             f"process {place.rank} of {place.world} did not find the others at {where}; "
             "check that all were started and that MASTER_ADDR and MASTER_PORT can be reached"
         ) from error
-    return Group(place, distributed.PrefixStore("board", store))
+    return Group(place, PrefixStore("board", store))
 
 
 def is_first() -> bool:
@@ -151,7 +153,7 @@ def trainer_options() -> dict[str, Any]:
     """What Lightning's trainer has to know of devices."""
     if not _together():
         return {"accelerator": "auto", "devices": 1}
-    from lightning.pytorch.plugins.environments import TorchElasticEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
     from lightning.pytorch.strategies import DDPStrategy
 
     # Lightning would set the number of threads anew, whatever the configuration says.
@@ -179,7 +181,7 @@ def _meet_by_slurm() -> None:
     place = find_place()
     if place is None or "RANK" in os.environ:
         return
-    from lightning.pytorch.plugins.environments import SLURMEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
     machines = os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_NODELIST", "127.0.0.1")
     # One port a job, which every process can tell without asking.

@@ -275,4 +275,4 @@ class _Watch(IterableDataset[Batch]):
             rows = self._part.of(whole)
             images = torch.from_numpy(np.ascontiguousarray(self._data.images[rows]))
             labels = torch.from_numpy(self._data.labels[rows])
-            yield Batch(images, labels, 0, step, None, *self._part, len(whole))
+            yield Batch(images, labels, 0, step, None, self._part.index, self._part.count, len(whole))

@@ -5,7 +5,7 @@ Owns the division: every image goes to exactly one part, whatever their number.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from tumorscope.core.errors import InvalidConfiguration
 __all__ = ["WHOLE", "Part", "even_steps"]
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """One of ``count`` parts; ``index`` counts from 0."""
 
     index: int = 0
