@@ -61,7 +61,8 @@ def test_edges_of_nifti_and_what_lies_there(
     affine = np.diag([-float(zooms[0]), zooms[1], zooms[2], 1.0])
     if mirrored:
         volume, affine[1, 1] = volume[:, ::-1], -affine[1, 1]
-    image = list(read_nifti(bytes(nibabel.Nifti1Image(volume, affine).to_bytes()), "a.nii"))[2]
+    volume_image: Any = nibabel.Nifti1Image  # has no types
+    image = list(read_nifti(bytes(volume_image(volume, affine).to_bytes()), "a.nii"))[2]
     assert image.origin.edges == edges
     bright = {"R": 1000, "A": 300, "S": 100}
     values = image.pixels.astype(float)

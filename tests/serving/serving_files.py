@@ -74,7 +74,8 @@ def png(pixels: NDArray[Any] | None = None) -> bytes:
 def nifti(slices: int = 5) -> bytes:
     """A small axial volume."""
     volume = np.stack([head(48, 40, 900 + 10 * k).T[:, ::-1] for k in range(slices)], axis=2).astype(np.int16)
-    return bytes(nibabel.Nifti1Image(volume, np.diag([1.0, 1.0, 3.0, 1.0])).to_bytes())
+    image: Any = nibabel.Nifti1Image  # has no types
+    return bytes(image(volume, np.diag([1.0, 1.0, 3.0, 1.0])).to_bytes())
 
 
 def dicom(pixels: NDArray[np.uint16], number: int = 1, **attributes: Any) -> bytes:

@@ -56,7 +56,7 @@ def test_a_client_of_triton_reads_our_problems(server: Server) -> None:
     ) as client:
         given = triton.InferInput("image", [1, 4, 4], "UINT8")
         given.set_data_from_numpy(np.zeros((1, 4, 4), np.uint8))
-        with pytest.raises(Exception, match="has the shape") as caught:
+        with pytest.raises(triton.InferenceServerException, match="has the shape") as caught:
             client.infer(MODEL, [given])
         assert caught.value.status() == "400"
 

@@ -27,7 +27,8 @@ def fetched(client: httpx.Client, one: dict[str, Any]) -> tuple[NDArray[np.uint1
 
 def through(values: NDArray[np.floating[Any]], centre: float, width: float) -> NDArray[np.uint8]:
     """What a viewer does."""
-    return np.clip((values - (centre - width / 2)) / width * 255, 0, 255).astype(np.uint8)
+    shown: NDArray[np.uint8] = np.clip((values - (centre - width / 2)) / width * 255, 0, 255).astype(np.uint8)
+    return shown
 
 
 def test_another_window_reveals_what_the_files_own_hides(client: httpx.Client) -> None:
