@@ -6,6 +6,7 @@ is finished, nothing new is taken. Prints nothing; ``started`` is told the addre
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 from collections.abc import Callable
@@ -110,6 +111,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            # What lives as long as the server need not be looked through again while requests wait.
+            gc.collect()
+            gc.freeze()
             self._started()
 
     def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
