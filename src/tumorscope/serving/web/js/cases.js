@@ -16,7 +16,7 @@ const seen = new IntersectionObserver(
   (entries) => {
     for (const { isIntersecting, target } of entries) if (isIntersecting) paint(target);
   },
-  { rootMargin: "200px" },
+  { root: list, rootMargin: "400px" },
 );
 
 async function paint(row) {
@@ -91,19 +91,17 @@ function fillRow(row, one) {
   if (row.dataset.stamp === stamp) return;
   row.dataset.stamp = stamp;
   const told = summary(one);
-  const name = one.name || "reading …";
-  row.querySelector(".case-name").textContent = name;
+  const name = one.name || "A case";
+  const several = one.slices.length > 1 && one.kind !== "series"; // the name of a series tells how many
+  row.querySelector(".case-name").textContent = several ? `${name}, ${count(one.slices.length, "slice")}` : name;
   row.querySelector(".case-name").title = name;
   // An image that is unlike the training images gets no name in large letters.
-  row.querySelector(".case-answer").replaceChildren(
-    ...(told.verdict === "rejected"
-      ? ["Unlike the training images"]
-      : [capital(label(told.diagnosis)), " ", h("span", { class: "percent", text: percent(told.share) })]),
-  );
+  const named = told.verdict !== "rejected";
+  row.querySelector(".case-answer").textContent = named ? capital(label(told.diagnosis)) : "Unlike training images";
   row.querySelector(".case-state").replaceChildren(
     h("span", { class: `verdict is-${told.verdict}` }, icon(told.verdict), verdictWord(told.verdict)),
-    one.slices.length > 1 ? count(one.slices.length, "slice") : "",
-    one.done ? "" : "…",
+    named ? h("span", { class: "percent", text: percent(told.share) }) : "",
+    one.done ? "" : "reading …",
   );
   row.querySelector(".case").setAttribute("aria-current", String(one === store.current()));
   row.querySelector(".case-close").setAttribute("aria-label", `Close ${name}`);
@@ -114,7 +112,7 @@ function fillRow(row, one) {
 function withoutName({ name, title }) {
   const parts = [name, name.split("/").at(-1)];
   const start = parts.find((part) => title.startsWith(`${part}: `));
-  return start === undefined ? title : capital(title.slice(start.length + 2));
+  return capital(start === undefined ? title : title.slice(start.length + 2));
 }
 
 function makeFailure(record) {

@@ -39,7 +39,7 @@ function answer(one, slice) {
 }
 
 function unsure(slice) {
-  if (slice.prediction_set.length === 0) return "No class reaches the limit for this coverage: read it as not knowing.";
+  if (slice.prediction_set.length < 2) return "Not even the most probable class reaches the limit for this coverage.";
   return "The model cannot tell these apart with the coverage that is asked for.";
 }
 
@@ -95,7 +95,7 @@ function seriesAnswer({ series, slices }) {
 
 function facts(one, slice) {
   const rows_ = [
-    ["File", one.name],
+    ["Name", one.name],
     ["Size", `${slice.width} × ${slice.height} pixels${one.slices.length > 1 ? `, ${count(one.slices.length, "slice")}` : ""}`],
     ["Plane", one.plane],
     ["Pixels", slice.spacing && `${short(slice.spacing[0])} × ${short(slice.spacing[1])} mm`],

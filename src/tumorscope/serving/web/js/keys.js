@@ -43,9 +43,9 @@ function table(actions) {
       [["f"], "F", "Whole screen", actions.full],
     ]],
     ["Heat-map", [
-      [["h"], "H", "Show or hide", () => store.setHeat({ on: !store.heat.on })],
-      [["["], "[", "Fainter", () => stepOpacity(-0.1)],
-      [["]"], "]", "Stronger", () => stepOpacity(0.1)],
+      [["h"], "H", "Show or hide the heat-map", () => store.setHeat({ on: !store.heat.on })],
+      [["["], "[", "Fainter heat-map", () => stepOpacity(-0.1)],
+      [["]"], "]", "Stronger heat-map", () => stepOpacity(0.1)],
       ...CLASSES.map((key, place) => [[String(place + 1)], String(place + 1), `Evidence for ${label(key)}`, () => store.chooseClass(key)]),
     ]],
     ["Cases", [

@@ -14,7 +14,7 @@ export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 export function percent(share, digits = 0) {
   const shown = Math.min(Math.max(share * 100, 0), 100);
   if (digits === 0 && shown > 99 && shown < 100) return `${Math.min(Math.floor(shown * 10) / 10, 99.9).toFixed(1)}${GAP}%`;
-  if (digits === 0 && shown > 0 && shown < 1) return shown < 0.1 ? `<${GAP}0.1${GAP}%` : `${shown.toFixed(1)}${GAP}%`;
+  if (digits === 0 && shown > 0 && shown < 0.95) return shown < 0.1 ? `<${GAP}0.1${GAP}%` : `${shown.toFixed(1)}${GAP}%`;
   return `${shown.toFixed(digits)}${GAP}%`;
 }
 
