@@ -5,12 +5,14 @@ Owns the page's markup and style. What it says comes from the routes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
 __all__ = ["documentation_page"]
 
+_CODE = re.compile("``(.+?)``")
 _STYLE = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent); }
 body { font: 1rem/1.55 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
@@ -69,14 +71,19 @@ def _operation(path: str, verb: str, operation: Mapping[str, Any]) -> str:
     body = operation.get("requestBody")
     if body is not None:
         rows.append(("body", ", ".join(body["content"])))
-    for status, response in operation["responses"].items():
+    problems = []
+    for status, response in sorted(operation["responses"].items()):
+        if int(status) >= 400:
+            problems.append(f"{status} {response['description']}")
+            continue
         kinds = ", ".join(response.get("content", {}))
         rows.append((status, response["description"] + (f" ({kinds})" if kinds else "")))
+    rows.append(("problems", ", ".join(problems)))
     cells = "".join(f'<tr><th scope="row">{escape(a)}</th><td>{escape(b)}</td></tr>' for a, b in rows)
-    told = operation.get("description") or operation.get("summary", "")
+    told = _CODE.sub(r"<code>\1</code>", escape(operation.get("description") or operation.get("summary", "")))
     return (
         f'<section><h3><span class="verb">{verb.upper()}</span> <code>{escape(path)}</code></h3>'
-        f"<p>{escape(told)}</p><table>{cells}</table></section>"
+        f"<p>{told}</p><table>{cells}</table></section>"
     )
 
 
@@ -88,4 +95,4 @@ def _parameter(one: Mapping[str, Any]) -> str:
     for key, word in (("minimum", "at least"), ("maximum", "at most")):
         if key in schema:
             told.append(f"{word} {schema[key]}")
-    return "; ".join(part for part in told if part)
+    return "; ".join(part.rstrip(".") for part in told if part)
