@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -155,6 +157,44 @@ def test_what_was_taken_is_finished_before_the_end(bundle_path: Path, tmp_path: 
     assert done[0].json()["cases"][0]["name"] == "a.png"
     assert ending.stop() == 0
     assert not list(tmp_path.glob("tumorscope-*"))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_tls(bundle_path: Path, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "1",
+        "-subj",
+        "/CN=localhost",
+    ]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
+    options = (
+        "--model",
+        str(bundle_path),
+        "--readers",
+        "1",
+        "--tls-cert",
+        str(certificate),
+        "--tls-key",
+        str(key),
+    )
+    secure = Server(tmp_path / "server", *options)
+    try:
+        assert secure.address.startswith("https://")
+        with secure.client(verify=ssl.create_default_context(cafile=str(certificate))) as client:
+            response = client.get("/v1/health/live")
+            assert response.status_code == 200
+            assert response.headers["strict-transport-security"] == "max-age=31536000"
+    finally:
+        assert secure.stop() == 0
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::"])
