@@ -89,6 +89,18 @@ class Server:
                 assert time.monotonic() < until, self.logged()
                 time.sleep(0.05)
 
+    def readers(self) -> list[int]:
+        """Process numbers of the children that read files; by Linux's ``/proc``."""
+        task = Path(f"/proc/{self.process.pid}/task")
+        if not task.is_dir():
+            pytest.skip("children are found in Linux's /proc")
+        found = [
+            int(number) for children in task.glob("*/children") for number in children.read_text().split()
+        ]
+        return [
+            number for number in found if b"_reading_worker" in Path(f"/proc/{number}/cmdline").read_bytes()
+        ]
+
     def logged(self) -> str:
         """What it wrote to standard error."""
         return self.log.read_text(errors="replace")

@@ -98,18 +98,8 @@ def test_other_sites_get_nothing(server: Server, known: httpx.Client) -> None:
         assert client.get("/v1/model", headers=own).status_code == 200
 
 
-def readers_of(server: Server) -> list[int]:
-    """Process numbers of the children that read files."""
-    task = Path(f"/proc/{server.process.pid}/task")
-    found = []
-    for children in task.glob("*/children"):
-        found += [int(number) for number in children.read_text().split()]
-    return [number for number in found if b"_reading_worker" in Path(f"/proc/{number}/cmdline").read_bytes()]
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are found in Linux's /proc")
 def test_a_killed_reader_costs_one_file(guarded: Server, known: httpx.Client) -> None:
-    (reader,) = readers_of(guarded)
+    (reader,) = guarded.readers()
     os.kill(reader, signal.SIGSTOP)  # so that it has surely not answered when it is killed
     done: list[httpx.Response] = []
     asking = threading.Thread(target=lambda: done.append(post(known, ("a.nii", nifti()), ("b.png", png()))))
@@ -120,7 +110,7 @@ def test_a_killed_reader_costs_one_file(guarded: Server, known: httpx.Client) ->
     document = done[0].json()
     assert len(document["failures"]) <= 1
     assert "b.png" in [case["name"] for case in document["cases"]]
-    (another,) = readers_of(guarded)
+    (another,) = guarded.readers()
     assert another != reader
     assert answered(known, ("a.nii", nifti()))["cases"][0]["kind"] == "volume"
 
