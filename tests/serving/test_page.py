@@ -65,6 +65,7 @@ def test_every_kind_of_file_is_answered(open_room: OpenRoom, tmp_path: Path) -> 
     series = next(row for row in rows if "series of 8 slices" in row)
     assert "8 slices" in volume
     assert "8 slices" in series
+    assert "experimental" in series
     failure = next(row for row in rows if "broken.png" in row)
     assert not re.search(r"\d %", failure)
     assert room.text("#cases-count") == "7"
@@ -416,3 +417,21 @@ def test_touch_scrolls_a_series(open_room: OpenRoom, tmp_path: Path) -> None:
         )
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     room.page.wait_for_function("() => document.getElementById('corner-slice').textContent[0] > '2'")
+
+
+def test_sending_is_shown_and_can_be_stopped(open_room: OpenRoom, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(3_000_000))
+    room = open_room()
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    session = room.page.context.new_cdp_session(room.page)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", slow)
+    room.drop(large)
+    on_the_way = "document.querySelector('.job progress:not(:indeterminate)')?.value"
+    room.page.wait_for_function(f"() => {on_the_way} > 0.05 && {on_the_way} < 0.95")
+    assert re.fullmatch(r"Sending 1 file: \d+ % of 3\.0 MB", room.text(".job p"))
+    room.page.get_by_role("button", name="Cancel").click()
+    room.page.wait_for_selector(".job", state="detached")
+    assert room.page.locator("#welcome").is_visible()
+    assert room.page.locator("#case-list > li").count() == 0

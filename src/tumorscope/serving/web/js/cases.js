@@ -101,6 +101,7 @@ function fillRow(row, one) {
   row.querySelector(".case-state").replaceChildren(
     h("span", { class: `verdict is-${told.verdict}` }, icon(told.verdict), verdictWord(told.verdict)),
     named ? h("span", { class: "percent", text: percent(told.share) }) : "",
+    named && one.series ? "experimental" : "",
     one.done ? "" : "reading …",
   );
   row.querySelector(".case").setAttribute("aria-current", String(one === store.current()));
