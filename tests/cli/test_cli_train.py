@@ -69,7 +69,7 @@ class TestWhatARunLeaves:
     def test_both_commands_end_well_and_leave_the_promised_files(self, tiny_run: TinyRun) -> None:
         assert tiny_run.statuses == (0, 0)
         names = set(_digest(tiny_run.out))
-        fit = {"weights.safetensors", "metrics.csv", "initial-weights.txt"}
+        fit = {"weights.safetensors", "metrics.csv", "initial-weights.txt", "time.json"}
         assert names == {
             *("config.yaml", "data.json", "environment.json", "predictions.csv", "curves.png", "bundle.onnx"),
             *(str(Path("folds") / str(fold) / name) for fold in (1, 2, 3, 4) for name in fit),

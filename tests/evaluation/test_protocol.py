@@ -15,7 +15,7 @@ from tumorscope.evaluation.document import document
 from tumorscope.evaluation.metrics import losses
 from tumorscope.evaluation.protocol import Protocol, measure, notes, patient_wise
 
-EXPECTED = {"accuracy", "macro_f1", "balanced_accuracy", "loss", "loss_calibrated"} | {
+EXPECTED = {"accuracy", "macro_f1", "balanced_accuracy", "macro_auroc", "loss", "loss_calibrated"} | {
     f"{kind}_{key.value}"
     for kind in ("sensitivity", "specificity", "ppv", "auroc", "ap")
     for key in CLASS_ORDER

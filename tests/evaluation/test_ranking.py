@@ -83,6 +83,7 @@ def test_a_class_that_none_or_all_images_have_is_left_out() -> None:
         "ap_glioma",
         "auroc_meningioma",
         "ap_meningioma",
+        "macro_auroc",
     }
     assert ranking(labels[:2], logits[:2], np.ones(2)).values == {}
 
@@ -134,5 +135,6 @@ def test_figures_come_in_an_order_a_reader_expects() -> None:
     assert names[3:6] == ["sensitivity_glioma", "specificity_glioma", "ppv_glioma"]
     assert names[15:] == [
         *(f"{kind}_{key.value}" for key in CLASS_ORDER for kind in ("auroc", "ap")),
+        "macro_auroc",
         "loss",
     ]

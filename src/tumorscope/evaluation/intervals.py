@@ -29,7 +29,7 @@ from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.optional import require
 from tumorscope.evaluation.metrics import rates
 from tumorscope.evaluation.predictions import PredictionTable
-from tumorscope.evaluation.ranking import ranking
+from tumorscope.evaluation.ranking import MACRO_AUROC, ranking
 from tumorscope.evaluation.support import groups_behind
 
 __all__ = [
@@ -60,7 +60,8 @@ Floats = NDArray[np.float64]
 
 _CHUNK = 2_000_000  # cells of the matrix of counts held at once
 _NO_WIDTH = 1e-9  # sums of weights such as 1/3 leave rounding errors behind
-_AVERAGES = ("balanced_accuracy", "macro_f1")
+# Means over the classes, and the figure of one class whose groups stand behind its part of the mean.
+_AVERAGES = {"balanced_accuracy": "sensitivity", "macro_f1": "sensitivity", MACRO_AUROC: "auroc"}
 
 
 def figures(
@@ -86,8 +87,8 @@ def figures(
     Returns
     -------
     dict
-        Figures by name: rates, then ``auroc_CLASS`` and ``ap_CLASS``, then losses. One that is undefined on this
-        table (a class without images) is left out.
+        Figures by name: rates, then ``auroc_CLASS``, ``ap_CLASS`` and ``macro_auroc``, then losses. One that is undefined
+        on this table (a class without images) is left out.
     """
     found = rate_figures(table, losses, resamples=resamples, seed=seed)
     mean_losses = {name: found.pop(name) for name in losses if name in found}
@@ -228,11 +229,11 @@ def _with_width(shares: Mapping[str, Figure], table: PredictionTable) -> dict[st
     if not agreed:  # the usual case, and counting groups takes a while
         return found
     behind = groups_behind(table)
-    of_class = [groups for key in CLASS_ORDER if (groups := behind[f"sensitivity_{key.value}"])]
     for name in agreed:
         value = shares[name].value
         if name in _AVERAGES:
-            each = [share_figure(value, groups) for groups in of_class]
+            of_class = [behind.get(f"{_AVERAGES[name]}_{key.value}", 0) for key in CLASS_ORDER]
+            each = [share_figure(value, groups) for groups in of_class if groups]
             found[name] = Figure(
                 value=value,
                 low=min(float(np.mean([one.low for one in each])), value),

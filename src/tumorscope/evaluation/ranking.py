@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.optional import require
 
-__all__ = ["Ranking", "log_odds", "ranking"]
+__all__ = ["MACRO_AUROC", "Ranking", "log_odds", "ranking"]
 
 Floats = NDArray[np.float64]
+
+MACRO_AUROC = "macro_auroc"
+"""The mean of the AUROC of the classes, each against the others."""
 
 _CELLS = 500_000  # of the matrix levels x resamples held at once
 
@@ -43,7 +46,8 @@ class Ranking:
     Parameters
     ----------
     values
-        ``auroc_CLASS`` and ``ap_CLASS`` by name; a class that no image or every image has is absent.
+        ``auroc_CLASS`` and ``ap_CLASS`` by name, and ``macro_auroc``, the mean over the classes; a class that no image
+        or every image has is absent.
     weights
         Of the images, ``float64 [N]``.
     orders
@@ -84,6 +88,8 @@ class Ranking:
                 part = slice(first, first + at_once)
                 drawn = np.ascontiguousarray(counts[part].T)
                 found[f"auroc_{key}"][part], found[f"ap_{key}"][part] = _areas(hits @ drawn, misses @ drawn)
+        if self.orders:
+            found[MACRO_AUROC] = np.mean([found[f"auroc_{key}"] for key in self.orders], axis=0)
         return found
 
 
@@ -120,6 +126,8 @@ def ranking(labels: NDArray[np.int64], logits: NDArray[Any], weights: Floats) ->
             reference.average_precision_score(truth, scores, sample_weight=weights)
         )
         orders[key.value] = _Order(_levels(scores, truth), truth)
+    if orders:
+        values[MACRO_AUROC] = float(np.mean([values[f"auroc_{key}"] for key in orders]))
     return Ranking(values, weights, orders)
 
 
