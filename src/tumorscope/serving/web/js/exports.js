@@ -28,13 +28,11 @@ async function attempt(name, make) {
   }
 }
 
-/** One page for the case on screen: the slice and the class that are shown. */
+/** One page for the case on screen. */
 export function saveReport() {
   const one = store.current();
   if (!one) return;
-  const { number, diagnosis } = store.currentSlice();
-  const query = new URLSearchParams({ slice: number, diagnosis: store.shownClass() ?? diagnosis });
-  attempt(`${stem(one.name)}.pdf`, async () => (await call(`/v1/predictions/${one.set}/cases/${one.id}/report.pdf?${query}`)).blob());
+  attempt(`${stem(one.name)}.pdf`, async () => (await call(`/v1/predictions/${one.set}/cases/${one.id}/report.pdf`)).blob());
 }
 
 async function answers(kind) {
