@@ -113,7 +113,7 @@ def test_a_stream_gives_slices_then_cases_then_done(client: httpx.Client) -> Non
     assert [line["number"] for line in lines if line["type"] == "slice"] == [0, 1, 2, 3, 4]
     assert lines[-1] == {"type": "done", "cases": 2, "failures": 1}
     kept = client.get(f"/v1/predictions/{lines[0]['id']}").json()
-    assert [case["id"] for case in kept["cases"]] == ["c1", "c3"] or len(kept["cases"]) == 2
+    assert [case["id"] for case in kept["cases"]] == ["c1", "c2"]
 
 
 def test_heatmap_is_a_layer_of_the_slices_size(client: httpx.Client) -> None:

@@ -87,8 +87,8 @@ def figures(
     Returns
     -------
     dict
-        Figures by name: rates, then ``auroc_CLASS``, ``ap_CLASS`` and ``macro_auroc``, then losses. One that is undefined
-        on this table (a class without images) is left out.
+        Figures by name: rates, then ``auroc_CLASS``, ``ap_CLASS`` and ``macro_auroc``, then losses. One that is
+        undefined on this table (a class without images) is left out.
     """
     found = rate_figures(table, losses, resamples=resamples, seed=seed)
     mean_losses = {name: found.pop(name) for name in losses if name in found}

@@ -102,7 +102,6 @@ class Job:
         self._taken = 0
         self._taken_bytes = 0
         self._case: OpenCase | None = None
-        self._cases = 0
         self._full = False
         self._ended = False
 
@@ -184,8 +183,7 @@ class Job:
         if self._case is not None and series is not None and self._case.series == series:
             return
         self._close_case()
-        self._cases += 1
-        self._case = OpenCase(f"c{self._cases}", name, series)
+        self._case = OpenCase(f"c{len(self.kept.cases) + 1}", name, series)
 
     def _close_case(self) -> None:
         case, self._case = self._case, None
