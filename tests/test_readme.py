@@ -68,7 +68,10 @@ def test_the_two_commands_do_the_set_up() -> None:
         ".venv/bin/pip install .",
         ".venv/bin/tumorscope predict examples/synthetic-meningioma-axial.png",
     ]
-    assert second.split(" && ")[1:] == [".venv/bin/pip install '.[dev]'", ".venv/bin/pytest"]
+    assert second.split(" && ")[1:] == [
+        ".venv/bin/pip install '.[dev]'",
+        ".venv/bin/pytest -n 2 --dist loadfile",
+    ]
 
 
 def test_first_command_prints_what_the_readme_shows(checkout: Path) -> None:
