@@ -110,7 +110,9 @@ class TestASearch:
             *("search.json", "best.yaml", "study.journal"),
             *("history.png", "importances.png", "parallel.png"),
         } - ({"importances.png"} if _result(out)["importances"] is None else set())
-        assert {Path(name).name for name in _files(out / "trials")} == {"metrics.csv", "initial-weights.txt"}
+        assert {Path(name).name for name in _files(out / "trials")} == {
+            *("metrics.csv", "initial-weights.txt", "time.json")
+        }
         for picture in out.glob("*.png"):
             with Image.open(picture) as image:
                 assert image.width > 600
@@ -196,7 +198,9 @@ class TestTrialsThatFail:
         assert by_weights[weights[1]]["state"] == "finished"
         assert by_weights[weights[0]]["state"] == "failed"
         assert by_weights[weights[0]]["value"] is None
-        assert "not finite" in by_weights[weights[0]]["reason"]
+        assert by_weights[weights[0]]["reason"].startswith(
+            "training diverged in epoch 1, batch 1: the loss is nan"
+        )
         assert "trials: 1 finished, 0 pruned, 1 failed" in capsys.readouterr().out
 
         # Where nothing finished there is nothing to recommend.
@@ -221,8 +225,9 @@ class TestTrialsThatFail:
         assert done.returncode == 0, done.stderr
         by_size = {trial["parameters"]["image_size"]: trial for trial in _result(out)["trials"]}
         assert by_size[32]["state"] == "finished"
-        assert (by_size[512]["state"], by_size[512]["reason"]) == ("failed", "out of memory")
-        assert "failed: out of memory" in done.stderr
+        assert by_size[512]["state"] == "failed"
+        assert by_size[512]["reason"].startswith("memory does not suffice for batches of ")
+        assert "failed: memory does not suffice for batches of " in done.stderr
 
 
 class TestWorkersThatEnd:

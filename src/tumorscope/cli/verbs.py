@@ -25,7 +25,7 @@ VERBS = {
     "info": "Print the model card of a bundle.",
     "serve": "Open the reading room: a page in the browser, and an API.",
     "train": "Train a classifier and export it as one bundle.",
-    "study": "Train several recipes under the same protocols, and compare them.",
+    "study": "Train several recipes under the same protocols; compare them.",
     "search": "Search for the settings that do best on unseen patients.",
     "export": "Write the bundle of a finished run.",
     "ensemble": "Make one bundle of several, and measure their mean.",
