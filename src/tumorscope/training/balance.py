@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorscope.core.labels import CLASS_ORDER
-from tumorscope.training.counters import Purpose, stream_seed
+from tumorscope.training.counters import Purpose, copies_in_turn, stream_seed
 
 __all__ = ["balanced_weights", "draw_balanced"]
 
@@ -63,12 +63,9 @@ def draw_balanced(
     numpy.ndarray
         ``int64 [number of distinct slices]``, positions in ``slice_ids``.
     """
-    copies: dict[str, list[int]] = {}
-    for row, slice_id in enumerate(slice_ids):
-        copies.setdefault(slice_id, []).append(row)
-    start = np.random.default_rng(stream_seed(seed, Purpose.COPY)).integers(0, 2**31, len(copies))
+    copies = copies_in_turn(slice_ids, seed)
     tree: dict[Path, list[tuple[list[int], int]]] = {}
-    for rows, first in zip(copies.values(), start.tolist(), strict=True):
+    for rows, first in copies:
         tree.setdefault(paths[rows[0]], []).append((rows, first))
     rng = np.random.default_rng(stream_seed(seed, Purpose.SAMPLING, epoch))
     chosen: list[int] = []

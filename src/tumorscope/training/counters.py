@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Purpose", "draw_order", "stream_seed"]
+__all__ = ["Purpose", "copies_in_turn", "draw_order", "stream_seed"]
 
 
 class Purpose(IntEnum):
@@ -56,12 +56,16 @@ def draw_order(slice_ids: Sequence[str], seed: int, epoch: int) -> NDArray[np.in
     numpy.ndarray
         ``int64 [number of distinct slices]``, positions in ``slice_ids``.
     """
+    chosen = np.array(
+        [rows[(first + epoch) % len(rows)] for rows, first in copies_in_turn(slice_ids, seed)], dtype=np.int64
+    )
+    return np.random.default_rng(stream_seed(seed, Purpose.ORDER, epoch)).permutation(chosen)
+
+
+def copies_in_turn(slice_ids: Sequence[str], seed: int) -> list[tuple[list[int], int]]:
+    """The rows of each distinct slice, in order of appearance, and a number that says which of them comes first."""
     copies: dict[str, list[int]] = {}
     for row, slice_id in enumerate(slice_ids):
         copies.setdefault(slice_id, []).append(row)
     start = np.random.default_rng(stream_seed(seed, Purpose.COPY)).integers(0, 2**31, len(copies))
-    chosen = np.array(
-        [rows[(int(first) + epoch) % len(rows)] for rows, first in zip(copies.values(), start, strict=True)],
-        dtype=np.int64,
-    )
-    return np.random.default_rng(stream_seed(seed, Purpose.ORDER, epoch)).permutation(chosen)
+    return list(zip(copies.values(), start.tolist(), strict=True))
