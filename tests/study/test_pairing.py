@@ -10,6 +10,7 @@ import pytest
 from evaluation_cases import made_table
 from tumorscope.evaluation.comparison import compare
 from tumorscope.evaluation.predictions import PredictionTable
+from tumorscope.export.table import part_of_table
 from tumorscope.study.pairing import holm, paired_tests
 
 
@@ -18,18 +19,7 @@ def _better(table: PredictionTable) -> PredictionTable:
 
 
 def _first_fold(table: PredictionTable) -> PredictionTable:
-    rows = np.flatnonzero(np.asarray(table.folds) == 1).tolist()
-    return replace(
-        table,
-        labels=table.labels[rows],
-        logits=table.logits[rows],
-        groups=table.groups[rows],
-        slice_ids=table.slice_ids[rows],
-        is_patient=table.is_patient[rows],
-        folds=np.asarray(table.folds)[rows],
-        paths=tuple(table.paths[row] for row in rows),
-        hashes=tuple(table.hashes[row] for row in rows),
-    )
+    return part_of_table(table, np.flatnonzero(np.asarray(table.folds) == 1))
 
 
 def test_every_pair_is_compared_once_and_says_what_compare_says() -> None:

@@ -5,11 +5,11 @@ Owns the sentences; how many images it were stands in the run's folder.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.dataset.manifest import Part
+from tumorscope.evaluation.run_record import said_of_data
 
 __all__ = ["left_out_notes"]
 
@@ -22,15 +22,13 @@ def left_out_notes(run: Path) -> tuple[str, ...]:
     InvalidConfiguration
         If the run's ``data.json`` is damaged.
     """
-    record = run / "data.json"
-    if not record.is_file():
-        return ()
-    try:
-        counts = dict(json.loads(record.read_text(encoding="utf-8")).get("left_out", {}))
-        return tuple(
-            f"{count:,} image{' of the data set is' if count == 1 else 's of the data set are'} in no fold and in no "
-            f"figure (part {part}): {Part(part).reason}."
-            for part, count in sorted(counts.items())
-        )
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidConfiguration(f"{record} is damaged; train again") from error
+    nothing: tuple[str, ...] = ()
+    return said_of_data(run, lambda document: _sentences(dict(document.get("left_out", {}))), nothing)
+
+
+def _sentences(counts: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(
+        f"{count:,} image{' of the data set is' if count == 1 else 's of the data set are'} in no fold and in no "
+        f"figure (part {part}): {Part(part).reason}."
+        for part, count in sorted(counts.items())
+    )

@@ -5,11 +5,10 @@ Owns that one sentence and the rule when it is due. Whatever measures or describ
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.evaluation.run_record import said_of_data
 from tumorscope.synthesis import SYNTHETIC
 
 __all__ = ["SYNTHETIC_NOTE", "sources_of_run", "synthetic_notes"]
@@ -36,10 +35,5 @@ def sources_of_run(run: Path) -> tuple[str, ...]:
     InvalidConfiguration
         If the run's ``data.json`` is damaged.
     """
-    record = run / "data.json"
-    if not record.is_file():
-        return ()
-    try:
-        return tuple(json.loads(record.read_text(encoding="utf-8"))["sources"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidConfiguration(f"{record} is damaged; train again") from error
+    nowhere: tuple[str, ...] = ()
+    return said_of_data(run, lambda document: tuple(document["sources"]), nowhere)
