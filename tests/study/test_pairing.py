@@ -10,7 +10,6 @@ import pytest
 from evaluation_cases import made_table
 from tumorscope.evaluation.comparison import compare
 from tumorscope.evaluation.predictions import PredictionTable
-from tumorscope.export.table import part_of_table
 from tumorscope.study.pairing import holm, paired_tests
 
 
@@ -19,7 +18,7 @@ def _better(table: PredictionTable) -> PredictionTable:
 
 
 def _first_fold(table: PredictionTable) -> PredictionTable:
-    return part_of_table(table, np.flatnonzero(np.asarray(table.folds) == 1))
+    return table.subset(np.flatnonzero(np.asarray(table.folds) == 1))
 
 
 def test_every_pair_is_compared_once_and_says_what_compare_says() -> None:

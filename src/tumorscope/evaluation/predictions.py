@@ -11,7 +11,7 @@ import io
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +136,21 @@ class PredictionTable:
     def patients(self) -> int:
         """Number of groups that are real patients."""
         return len(np.unique(self.groups[self.is_patient]))
+
+    def subset(self, rows: NDArray[np.int64]) -> PredictionTable:
+        """The given rows, in the given order, with all that is known of them; ``rows`` are positions, ``int64 [M]``."""
+        return replace(
+            self,
+            labels=self.labels[rows],
+            logits=self.logits[rows],
+            groups=self.groups[rows],
+            slice_ids=self.slice_ids[rows],
+            is_patient=self.is_patient[rows],
+            folds=None if self.folds is None else self.folds[rows],
+            paths=tuple(self.paths[row] for row in rows) if len(self.paths) else (),
+            hashes=tuple(self.hashes[row] for row in rows) if len(self.hashes) else (),
+            styles=None if self.styles is None else self.styles[rows],
+        )
 
 
 def tabulate(

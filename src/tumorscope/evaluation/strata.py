@@ -75,7 +75,7 @@ def measure_strata(
             )
         small = []
         for key in np.unique(column[column != UNKNOWN]).tolist():
-            part = _subset(table, np.flatnonzero(column == key))
+            part = table.subset(np.flatnonzero(column == key))
             if part.group_count < FEWEST_GROUPS:
                 small.append(f"{key} ({part.group_count})")
                 continue
@@ -149,13 +149,3 @@ def _groups_by_class(table: PredictionTable) -> dict[str, int]:
         for key in CLASS_ORDER
         if (table.labels == key.position).any()
     }
-
-
-def _subset(table: PredictionTable, rows: NDArray[np.int64]) -> PredictionTable:
-    return PredictionTable(
-        labels=table.labels[rows],
-        logits=table.logits[rows],
-        groups=table.groups[rows],
-        slice_ids=table.slice_ids[rows],
-        is_patient=table.is_patient[rows],
-    )

@@ -32,7 +32,6 @@ from tumorscope.export.members import (
     check_members,
     open_member,
 )
-from tumorscope.export.table import part_of_table
 from tumorscope.inference.bundle import BundleBytes
 from tumorscope.inference.session import Session
 from tumorscope.training.folder import RunFolder, open_run
@@ -245,7 +244,7 @@ def _write_deployed(
 def _basis_of_fold(known: OutOfFold, number: int, members: Sequence[EnsembleMember]) -> Basis:
     """What the other folds' models say of images they have not seen, so that nothing here knows the fold."""
     others = np.flatnonzero(np.asarray(known.table.folds) != number)
-    table = part_of_table(known.table, others)
+    table = known.table.subset(others)
     scales = np.array(_limits(members))[:, None]
     return Basis(
         table=table,

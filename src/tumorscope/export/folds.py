@@ -19,7 +19,6 @@ from tumorscope.export.card import write_card
 from tumorscope.export.file import heatmap_stride, with_card
 from tumorscope.export.held_out import out_of_fold_novelty
 from tumorscope.export.onnx import checked_graph
-from tumorscope.export.table import part_of_table
 from tumorscope.training.fit import INITIAL_WEIGHTS
 from tumorscope.training.folder import RunFolder
 from tumorscope.training.novelty import SPACE, load_space
@@ -60,7 +59,7 @@ def export_folds(run: RunFolder, *, announce: Callable[[str], None], again: bool
 def _export_fold(run: RunFolder, number: int, table: PredictionTable, novelty: NDArray[np.float32]) -> None:
     folder, others = run.fold(number), np.flatnonzero(np.asarray(table.folds) != number)
     space, _ = load_space(folder / SPACE)
-    calibration = part_of_table(table, others)
+    calibration = table.subset(others)
     calibrated = calibrate(calibration)
     content = checked_graph(run, folder, calibrated.scaling, space)
     origin = folder / INITIAL_WEIGHTS

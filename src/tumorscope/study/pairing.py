@@ -7,7 +7,6 @@ Owns the pairs, what two models have in common, and the correction for many pair
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -90,15 +89,4 @@ def _part(table: PredictionTable, hashes: Sequence[str]) -> PredictionTable:
     rows: NDArray[np.int64] = np.flatnonzero(np.isin(np.array(table.hashes), hashes))
     if len(rows) == len(table):
         return table
-    return replace(
-        table,
-        labels=table.labels[rows],
-        logits=table.logits[rows],
-        groups=table.groups[rows],
-        slice_ids=table.slice_ids[rows],
-        is_patient=table.is_patient[rows],
-        folds=None if table.folds is None else table.folds[rows],
-        paths=tuple(table.paths[row] for row in rows) if len(table.paths) else (),
-        hashes=tuple(table.hashes[row] for row in rows),
-        styles=None if table.styles is None else table.styles[rows],
-    )
+    return table.subset(rows)
