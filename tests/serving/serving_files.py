@@ -14,10 +14,9 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-SECRETS = ("Beeblebrox", "Zaphod", "424242", "Magrathea", "1.2.826.0.1.42")
+from reading_files import dicom_bytes, mr_dataset
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "synthetic-meningioma-axial.png"
 
 
@@ -80,29 +79,8 @@ def nifti(slices: int = 5) -> bytes:
 
 def dicom(pixels: NDArray[np.uint16], number: int = 1, **attributes: Any) -> bytes:
     """A 12-bit MR image full of identity; attributes set to ``None`` are left out."""
-    made = Dataset()
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.file_meta.MediaStorageSOPClassUID = MRImageStorage
-    made.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    made.SOPClassUID = MRImageStorage
-    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID
-    made.Modality = "MR"
-    made.PatientName, made.PatientID = "Beeblebrox^Zaphod", "424242"
-    made.StudyDescription, made.InstitutionName = "Magrathea visit", "Magrathea General"
-    made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.826.0.1.42", "1.2.826.0.1.42.7"
-    made.InstanceNumber = number
-    made.ImageOrientationPatient, made.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, 3.0 * number]
-    made.PixelSpacing = [0.8, 0.5]
-    made.Rows, made.Columns = pixels.shape
-    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
-    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 16, 12, 11, 0
-    for name, value in attributes.items():
-        setattr(made, name, value)
-    made.PixelData = pixels.astype("<u2").tobytes()
-    stream = io.BytesIO()
-    made.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
+    placed = {"InstanceNumber": number, "ImagePositionPatient": [0, 0, 3.0 * number]}
+    return dicom_bytes(mr_dataset(pixels.astype("<u2"), 12, **placed, **attributes))
 
 
 def zipped(members: Sequence[tuple[str, bytes]], compression: int = zipfile.ZIP_DEFLATED) -> bytes:

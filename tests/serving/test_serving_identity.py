@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-from serving_files import SECRETS, answered, dicom, head, streamed, zipped
+from serving_files import answered, dicom, head, streamed, zipped
 
+from reading_files import SECRETS
 from reading_room import Server
 
 
