@@ -27,8 +27,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_holds_the_bundle_and_its_hash(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert "tumorscope/bundles/efficientnet-lite0.onnx" in names
-    assert "tumorscope/bundles/efficientnet-lite0.sha256" in names
+    assert "tumorscope/bundles/efficientnet-lite0-lesions.onnx" in names
+    assert "tumorscope/bundles/efficientnet-lite0-lesions.sha256" in names
     assert "tumorscope/py.typed" in names
     assert not [name for name in names if name.startswith("tests/") or "/runs/" in name]
 

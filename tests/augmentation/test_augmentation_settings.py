@@ -61,7 +61,7 @@ def test_study_moves_heads_and_leaves_their_brightness() -> None:
     [
         (
             "preset=strng",
-            r"augmentation\.preset is 'strng'; input should be 'none', 'study', 'standard' or 'strong'",
+            r"augmentation\.preset is 'strng'; input should be 'none', 'study', 'standard', 'tone' or 'strong'",
         ),
         ("presets=strong", r"did you mean 'augmentation\.preset'\?"),
         ("elastics=1", r"did you mean 'augmentation\.elastic'\?"),
@@ -138,8 +138,18 @@ class TestRecipe:
         assert config.model_dump()["augmentation"]["preset"] == "standard"
         assert TrainingConfig.model_validate(config.model_dump()) == config
 
-    def test_all_recipes_of_the_table_ask_for_the_standard_one(self) -> None:
-        assert {recipe.augmentation for recipe in RECIPES.values()} == {"standard"}
+    def test_all_recipes_of_the_table_but_one_ask_for_the_standard_one(self) -> None:
+        others = {name for name, recipe in RECIPES.items() if recipe.augmentation != "standard"}
+        assert others == {"efficientnet-lite0-lesions"}
+
+    def test_the_one_that_asks_for_more_learns_from_boxes_and_all_classes_alike(self) -> None:
+        config = configure("efficientnet-lite0-lesions")
+        assert config.augmentation == Augmentation(preset="tone")
+        assert config.sampling == "class"
+        assert config.supervision.transplants
+        plain = configure("efficientnet-lite0")
+        assert not plain.supervision.active
+        assert (plain.recipe, plain.sampling) == ("efficientnet-lite0", "slice")
 
 
 def test_every_operation_has_a_family_a_range_and_mostly_a_probability() -> None:

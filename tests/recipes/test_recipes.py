@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tumorscope.core.errors import InvalidConfiguration, TumorscopeError
 from tumorscope.recipes.listing import describe_recipes
@@ -73,7 +74,13 @@ def test_a_recipe_sets_the_defaults_and_settings_change_them() -> None:
     assert configure("convnext-tiny", ["learning_rate=0.01"]).learning_rate == 0.01
 
 
-def test_the_recipe_that_ships_keeps_its_configuration() -> None:
+def test_the_recorded_run_is_that_of_the_recipe_that_ships() -> None:
+    record = Path(__file__).parents[2] / "records" / "efficientnet-lite0-lesions" / "config.yaml"
+    recorded = TrainingConfig.model_validate(yaml.safe_load(record.read_text(encoding="utf-8")))
+    assert recorded == configure("efficientnet-lite0-lesions", ["precision=32"])
+
+
+def test_the_plain_recipe_keeps_its_configuration() -> None:
     """Bundles and runs carry this hash: the defaults of the settings and no others."""
     config = configure("efficientnet-lite0")
     assert config == TrainingConfig(recipe="efficientnet-lite0", image_size=160)

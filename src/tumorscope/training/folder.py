@@ -48,6 +48,7 @@ _PACKAGES = (
     "torchvision",
     "timm",
     "lightning",
+    "monai",
     "numpy",
     "pillow",
     "onnx",
