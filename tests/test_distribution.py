@@ -62,5 +62,5 @@ def test_predict_from_the_installed_wheel_outside_the_checkout(wheel: Path, tmp_
     answer = json.loads(result.stdout)
     record = answer[0] if isinstance(answer, list) else answer
     assert record["kind"] == "slice"
-    assert record["model"].startswith("efficientnet-lite0 ")
+    assert record["model"].startswith("efficientnet-lite0-lesions ")
     assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-5)
