@@ -22,8 +22,9 @@ Image = NDArray[np.float64]
 Boxes = NDArray[np.float32]
 
 _HEALTHY = Diagnosis.NOTUMOR.position
-# Known by the sella, which most slices do not cut: elsewhere it would teach that any lump in the middle is one.
-_BOUND_TO_ITS_PLACE = (Diagnosis.PITUITARY.position,)
+# A pituitary tumour is known by the sella, which most slices do not cut: elsewhere it would teach that any lump in the
+# middle is one.
+_NEVER_MOVED = (_HEALTHY, Diagnosis.PITUITARY.position)
 _MARGIN = 1.25  # of the ellipse over the box: boxes are tight, and swelling goes beyond
 _WHOLE = 1.45  # the same where a tumour is taken out: it reaches into the corners of its box
 _SIGNAL = 0.1  # brightness above which there is head
@@ -88,15 +89,14 @@ class Donors:
         self._tumours = {
             position: found
             for position in range(len(CLASS_ORDER))
-            if position != _HEALTHY and len(found := rows[large & (labels[rows] == position)])
+            if position not in _NEVER_MOVED and len(found := rows[large & (labels[rows] == position)])
         }
-        self._movable = [position for position in self._tumours if position not in _BOUND_TO_ITS_PLACE]
         self._healthy = rows[labels[rows] == _HEALTHY]
 
     @property
     def has_tumours(self) -> bool:
         """Whether any tumour is large enough to be moved, and of a class that may lie elsewhere."""
-        return bool(self._movable)
+        return bool(self._tumours)
 
     @property
     def has_healthy(self) -> bool:
@@ -107,7 +107,7 @@ class Donors:
         self, rng: np.random.Generator, host: Image | None = None
     ) -> tuple[Image, NDArray[np.float32], int]:
         """A movable tumour of a random class in a head like the host's: image, box, class; half of them mirrored."""
-        label = int(rng.choice(self._movable))
+        label = int(rng.choice(list(self._tumours)))
         row = self._alike(self._tumours[label], rng, host)
         image, box = _brightness(self._images[row]), self._boxes[row]
         if rng.random() < 0.5:
