@@ -125,7 +125,7 @@ def _ready(config: TrainingConfig, rows: TrainingRows, steps: int) -> Callable[[
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
-        float(loss)  # waits for a GPU
+        float(loss.detach())  # waits for a GPU
         return (time.perf_counter() - start) / (steps * len(labels))
 
     return learn
