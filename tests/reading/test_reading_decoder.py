@@ -13,8 +13,8 @@ import imagecodecs
 import jpeg_ls
 import numpy as np
 import pytest
-from reading_files import dicom_bytes, head_pixels, mr_dataset
 
+from reading_files import dicom_bytes, head_pixels, mr_dataset
 from tumorscope.reading import decoder
 from tumorscope.reading.codestream import Codec, FrameHeader, read_frame_header, rle_segments
 from tumorscope.reading.decoder import DecodingError, decode_frame

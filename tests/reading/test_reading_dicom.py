@@ -16,8 +16,8 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from reading_files import SECRETS, bundled, compressed, dicom_bytes, head_pixels, item, mr_dataset, sequence
 
+from reading_files import SECRETS, bundled, compressed, dicom_bytes, head_pixels, item, mr_dataset, sequence
 from tumorscope.core.errors import TumorscopeError, UnreadableImage, UnsupportedImage
 from tumorscope.core.slice import Plane, Slice
 from tumorscope.reading.dicom import read_dicom

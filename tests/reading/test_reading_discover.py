@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from reading_files import SERIES_UID, bundled, dicom_bytes, encode, head_pixels, mr_dataset
 
+from reading_files import SERIES_UID, bundled, dicom_bytes, encode, head_pixels, mr_dataset
 from tumorscope.core.errors import (
     EmptyInput,
     MissingInput,

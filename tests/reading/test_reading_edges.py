@@ -8,8 +8,8 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-from reading_files import head_pixels, mr_dataset
 
+from reading_files import head_pixels, mr_dataset
 from tumorscope.core.slice import Edges, Slice
 from tumorscope.reading.dicom import read_dicom
 from tumorscope.reading.nifti import read_nifti

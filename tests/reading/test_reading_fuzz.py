@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from reading_files import SECRETS, bundled, compressed, dicom_bytes, encode, head_pixels, mr_dataset
 from test_reading_matlab import figshare_bytes
 
+from reading_files import SECRETS, bundled, compressed, dicom_bytes, encode, head_pixels, mr_dataset
 from tumorscope.core.errors import TumorscopeError
 from tumorscope.reading.registry import identify
 

@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from reading_files import head_pixels
 
+from reading_files import head_pixels
 from tumorscope.core.errors import EmptyInput, UnreadableImage, UnsupportedImage
 from tumorscope.core.labels import Diagnosis
 from tumorscope.reading.matlab import read_figshare, read_matlab

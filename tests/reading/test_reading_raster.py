@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
-from reading_files import claim_png_size, encode, head_pixels
 
+from reading_files import claim_png_size, encode, head_pixels
 from tumorscope.core.errors import EmptyInput, MissingInput, UnreadableImage, UnsupportedImage
 from tumorscope.reading.files import read_head
 from tumorscope.reading.raster import read_frames, read_raster
