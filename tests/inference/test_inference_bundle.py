@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -322,6 +324,33 @@ def test_a_session_gives_only_what_is_asked_for(bundle_path: Path) -> None:
     np.testing.assert_array_equal(novelty, results[4])
     with pytest.raises(InvalidBundle, match="failed while it ran"):
         session.run(np.zeros((1, 8, 8), dtype=np.uint8), ["novelty"])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_many_images_are_shared_out_and_answered_alike(bundle_path: Path, threads: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (300, SIZE, SIZE), dtype=np.uint8)
+    expected = Session(read_bundle(bundle_path), threads=1).run(images[:100], OUTPUTS)
+    session = Session(read_bundle(bundle_path), threads=threads)
+    before = threading.active_count()
+    session.run(images[:100], OUTPUTS)
+    assert threading.active_count() == before  # few images are not worth a second copy of the graph
+    session.run(images, OUTPUTS)
+    assert before < threading.active_count() <= before + threads
+    for at in (1, 2, 3, 7, 20, 100):
+        for result, answer in zip(session.run(images[:at], OUTPUTS), expected, strict=True):
+            assert result.dtype == answer.dtype
+            np.testing.assert_allclose(result, answer[:at], rtol=1e-5, atol=1e-6)
+    with pytest.raises(InvalidBundle, match="failed while it ran"):
+        session.run(np.zeros((200, 8, 8), dtype=np.uint8), OUTPUTS)
+
+
+def test_a_session_that_shares_out_may_be_shared(bundle_path: Path) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (200, SIZE, SIZE), dtype=np.uint8)
+    session = Session(read_bundle(bundle_path), threads=2)
+    (expected,) = Session(read_bundle(bundle_path), threads=1).run(images, ["logits"])
+    with ThreadPoolExecutor(8) as pool:
+        for (logits,) in pool.map(lambda _: session.run(images, ["logits"]), range(16)):
+            np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_every_refusal_is_an_error_of_this_project(tmp_path: Path) -> None:
