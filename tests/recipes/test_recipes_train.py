@@ -21,7 +21,8 @@ from tumorscope.recipes.registry import RECIPES, find_recipe
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.config import configure
 from tumorscope.training.counters import Purpose, stream_seed
-from tumorscope.training.fit import WEIGHTS, fit, load_fitted
+from tumorscope.training.fit import fit, load_fitted
+from tumorscope.training.folder import WEIGHTS
 from tumorscope.training.module import as_input
 from tumorscope.training.novelty import NoveltySpace
 

@@ -33,7 +33,7 @@ def _teacher(seed: int, architecture: str = "light-cnn", size: int = 32) -> tupl
 
 
 def _teaching() -> Teaching:
-    return Teaching([lambda: _teacher(1), lambda: _teacher(2, "deep-cnn", 64)], frozenset({"0badcafe"}))
+    return Teaching([lambda: _teacher(1), lambda: _teacher(2, "deep-cnn", 64)])
 
 
 def _config(*more: str) -> TrainingConfig:

@@ -25,7 +25,7 @@ from tumorscope.dataset.manifest_file import read_manifest, write_manifest
 from tumorscope.evaluation.predictions import read_predictions, write_predictions
 from tumorscope.inference.verify import verify
 from tumorscope.training.folder import open_run
-from tumorscope.training.teacher_record import record_teachers
+from tumorscope.training.forebear_record import record_forebears
 from tumorscope.training.teachers import Teachers, open_teachers
 
 FOLDS = (1, 2, 3, 4)
@@ -72,8 +72,8 @@ class TestFolds:
         for number in FOLDS:
             held_out = {row.sha256[:8] for row in manifest if row.fold == number}
             learnt = {row.sha256[:8] for row in manifest if row.fold != number}
-            assert teachers.of_fold(number).seen == learnt
-            assert not teachers.of_fold(number).seen & held_out
+            assert teachers.seen(number) == learnt
+            assert not teachers.seen(number) & held_out
 
     def test_a_teacher_that_has_seen_the_fold_is_refused(
         self, teachers: Teachers, manifest: Manifest
@@ -158,15 +158,21 @@ def test_what_is_no_teacher_is_refused(tiny_run: TinyRun, copy: Path, tmp_path: 
 
 def test_a_run_goes_on_with_the_same_teachers_only(teachers: Teachers, copy: Path) -> None:
     student = open_run(copy)
-    record_teachers(student, teachers.record(folds=[1, 2]))
-    record_teachers(student, teachers.record(folds=[1, 2, 3]))
-    record_teachers(student, teachers.record(folds=None))
+    record_forebears(student, "teacher", teachers.record(folds=[1, 2]))
+    record_forebears(student, "teacher", teachers.record(folds=[1, 2, 3]))
+    record_forebears(student, "teacher", teachers.record(folds=None))
     (known,) = student.data()["teachers"]
     assert list(known["weights"]) == ["final", "folds/1", "folds/2", "folds/3"]
     (other,) = teachers.record(folds=[1])
     other["weights"]["folds/1"] = "0" * 64
-    _refused(InvalidConfiguration, "learns from other teachers", lambda: record_teachers(student, [other]))
-    _refused(InvalidConfiguration, "learns from other teachers", lambda: record_teachers(student, []))
+    _refused(
+        InvalidConfiguration,
+        "was made from other teachers",
+        lambda: record_forebears(student, "teacher", [other]),
+    )
+    _refused(
+        InvalidConfiguration, "was made from other teachers", lambda: record_forebears(student, "teacher", [])
+    )
 
 
 class TestStudent:

@@ -117,8 +117,9 @@ def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
             f"{made.combination}; {made.graph_bytes / 2**20:.1f} MiB, {made.milliseconds:.1f} ms an image on one "
             "thread of the processor that made it",
         )
-    if card.teachers:
-        yield "Teachers", ", ".join(f"{teacher.name} ({teacher.sha256[:8]})" for teacher in card.teachers)
+    for title, members in (("Teachers", card.teachers), ("Mean of the weights of", card.averaged)):
+        if members:
+            yield title, ", ".join(f"{member.name} ({member.sha256[:8]})" for member in members)
 
 
 def _data(card: ModelCard) -> Iterator[RenderableType]:

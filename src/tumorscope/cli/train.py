@@ -18,6 +18,7 @@ from tumorscope.training.loggers import LoggerName
 if TYPE_CHECKING:
     from tumorscope.training.config import TrainingConfig
     from tumorscope.training.folder import RunFolder
+    from tumorscope.training.teachers import Teachers
 
 __all__ = ["train"]
 
@@ -68,6 +69,14 @@ def train(
             "--teacher",
             metavar="RUN",
             help="Learn what this finished run says of each image too, see docs/ensembles.md; may be repeated.",
+        ),
+    ] = None,
+    average: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--average",
+            metavar="RUN",
+            help="Train nothing: take the mean of these finished runs' weights, see docs/ensembles.md; two or more.",
         ),
     ] = None,
     logger: Annotated[
@@ -129,46 +138,41 @@ def train(
       tumorscope train --data manifest.csv --out runs/large --recipe convnext-tiny --devices 4
       torchrun --nproc-per-node 2 $(which tumorscope) train --data manifest.csv --out runs/large
       tumorscope train --data manifest.csv --out runs/student --folds --teacher runs/large --teacher runs/other
+      tumorscope train --data manifest.csv --out runs/mean --folds --average runs/first --average runs/second
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.cli.progress import counter
     from tumorscope.core.optional import require
     from tumorscope.dataset.leaks import describe_leaks
     from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.recipes.weights import weights_file
-    from tumorscope.training.config import configure
-    from tumorscope.training.config_file import read_config_file
-    from tumorscope.training.distillation_config import WEIGHT_WITH_TEACHERS
     from tumorscope.training.loggers import Loggers, check_loggers
+    from tumorscope.training.members import open_members
     from tumorscope.training.split import training_data
 
     # Whatever can be wrong in the command is found before torch is imported and before anything is written.
-    given = None if config_file is None else read_config_file(config_file, recipe)
-    config = configure(
-        (given.recipe if given else recipe) or DEFAULT,
-        [
-            *([f"distillation.weight={WEIGHT_WITH_TEACHERS}"] if teacher else []),
-            *(given.settings if given else ()),
-            *(settings or []),
-            *([f"weights={weights}"] if weights else []),
-        ],
+    if average:
+        _nothing_else(recipe, config_file, settings, weights, teacher, logger, devices, nodes)
+    members = open_members(average or [])
+    config, teachers = (
+        (members.config, None)
+        if members is not None
+        else _of_settings(recipe, config_file, settings or [], weights, teacher or [])
     )
     data, out = _needed(sheet, data, out, config)
     weights_file(config.weights)
-    from tumorscope.training.teachers import check_teaching, open_teachers  # needs what configure asked for
-
-    teachers = open_teachers(teacher or [])
-    check_teaching(config, teachers)
     chosen_loggers = check_loggers(logger or [])
     _check_part(out, out / ("folds" if folds else "final"), resume=resume)
     whole = read_manifest(data)
     chosen = training_data(whole, folds=folds, allow_leaks=allow_leaks)
-    if teachers is not None:
-        teachers.check(whole, chosen.manifest, out, folds=folds, allow_leaks=allow_leaks)
+    for forebears in (teachers, members):
+        if forebears is not None:
+            forebears.check(whole, chosen.manifest, out, folds=folds, allow_leaks=allow_leaks)
     if start_or_join(context.obj or sys.argv[1:], devices, nodes):
         return
     require("torch", extra="train", purpose="training")
     from tumorscope.training.fit import check_network
     from tumorscope.training.folder import check_configuration
+    from tumorscope.training.making import Averaging, Maker, Training
     from tumorscope.training.run import cross_fit, final_fit
     from tumorscope.training.together import load_together, start_together
 
@@ -194,9 +198,10 @@ def train(
     run = start_together(out, config, manifest, place, left_out=chosen.left_out, leaks=chosen.leaks)
 
     logs = Loggers(chosen_loggers, run).of_fit if chosen_loggers else None
+    maker: Maker = Training(progress, teachers, logs) if members is None else Averaging(members)
     fit_part = partial(cross_fit, allow_leaks=allow_leaks) if folds else partial(final_fit)
     try:
-        fit_part(run, manifest, images, progress=progress, announce=announce, teachers=teachers, loggers=logs)
+        fit_part(run, manifest, images, maker, announce=announce)
     except KeyboardInterrupt:
         announce("go on with the same command and --resume")
         raise
@@ -240,6 +245,46 @@ def _needed(
         missing = "--data" if data is None else "--out"
         raise InvalidConfiguration(f"missing option {missing!r}; see 'tumorscope train --help'")
     return data, out
+
+
+def _of_settings(
+    recipe: str | None,
+    config_file: Path | None,
+    settings: list[str],
+    weights: str | None,
+    teacher: list[Path],
+) -> tuple[TrainingConfig, Teachers | None]:
+    """What is going to be trained, and who teaches."""
+    from tumorscope.training.config import configure
+    from tumorscope.training.config_file import read_config_file
+    from tumorscope.training.distillation_config import WEIGHT_WITH_TEACHERS
+
+    given = None if config_file is None else read_config_file(config_file, recipe)
+    config = configure(
+        (given.recipe if given else recipe) or DEFAULT,
+        [
+            *([f"distillation.weight={WEIGHT_WITH_TEACHERS}"] if teacher else []),
+            *(given.settings if given else ()),
+            *settings,
+            *([f"weights={weights}"] if weights else []),
+        ],
+    )
+    from tumorscope.training.teachers import check_teaching, open_teachers  # needs what configure asked for
+
+    teachers = open_teachers(teacher)
+    check_teaching(config, teachers)
+    return config, teachers
+
+
+def _nothing_else(*given: object) -> None:
+    """A mean has the settings of its members, and is made in moments."""
+    from tumorscope.core.errors import InvalidConfiguration
+
+    if any(value is not None and value != [] for value in given):
+        raise InvalidConfiguration(
+            "--average takes its settings from the runs that it names; leave away --recipe, --config, --set, "
+            "--weights, --teacher, --logger, --devices and --nodes"
+        )
 
 
 def _check_part(out: Path, part: Path, *, resume: bool) -> None:

@@ -120,7 +120,7 @@ class Member(_Record):
 
     name: str
     recipe: str
-    sha256: str = Field(description="Of the bundle; of the weights of a teacher.")
+    sha256: str = Field(description="Of the bundle; of the weights of a teacher or of what was averaged.")
 
 
 class Ensemble(_Record):
@@ -169,4 +169,7 @@ class ModelCard(_Record):
     ensemble: Ensemble | None = Field(default=None, description="Of an ensemble, else null.")
     teachers: tuple[Member, ...] = Field(
         default=(), description="Of a model that was distilled from others, else empty."
+    )
+    averaged: tuple[Member, ...] = Field(
+        default=(), description="Of a model whose weights are the mean of those of others, else empty."
     )

@@ -5,6 +5,7 @@ Owns the words of intended use and limits, and where each number of the card com
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -161,20 +162,20 @@ def write_card(
         limits=(() if held_out_fold is None else (FOLD_LIMIT,)) + _limits(data),
         licences=_licences(weights, data["sources"]),
         versions=environment["packages"],
-        teachers=_teachers(data, held_out_fold),
+        teachers=_made_from(data.get("teachers", ()), held_out_fold),
+        averaged=_made_from(data.get("members", ()), held_out_fold),
     )
 
 
-def _teachers(data: dict[str, Any], held_out_fold: int | None) -> tuple[Member, ...]:
-    """Whose soft labels the network learnt from: those of its fold, or those of the final fit."""
+def _made_from(forebears: Iterable[dict[str, Any]], held_out_fold: int | None) -> tuple[Member, ...]:
+    """Which of their models took part: those of the network's fold, or those of the final fit."""
     members = []
-    for teacher in data.get("teachers", ()):
-        weights = teacher["weights"]
+    for run in forebears:
+        weights = run["weights"]
         final = ["final"] if "final" in weights else sorted(weights)
         chosen = final if held_out_fold is None else [f"folds/{held_out_fold}"]
         members += [
-            Member(name=f"{teacher['run']}/{fit}", recipe=teacher["recipe"], sha256=weights[fit])
-            for fit in chosen
+            Member(name=f"{run['run']}/{fit}", recipe=run["recipe"], sha256=weights[fit]) for fit in chosen
         ]
     return tuple(members)
 

@@ -127,6 +127,7 @@ def ensemble_card(
             milliseconds=milliseconds,
         ),
         teachers=tuple(dict.fromkeys(teacher for card in cards for teacher in card.teachers)),
+        averaged=tuple(dict.fromkeys(member for card in cards for member in card.averaged)),
     )
 
 

@@ -19,8 +19,7 @@ from tumorscope.export.card import write_card
 from tumorscope.export.file import heatmap_stride, with_card
 from tumorscope.export.held_out import out_of_fold_novelty
 from tumorscope.export.onnx import checked_graph
-from tumorscope.training.fit import INITIAL_WEIGHTS
-from tumorscope.training.folder import RunFolder
+from tumorscope.training.folder import INITIAL_WEIGHTS, RunFolder
 from tumorscope.training.novelty import SPACE, load_space
 
 __all__ = ["export_folds"]

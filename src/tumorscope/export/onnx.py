@@ -21,8 +21,8 @@ from tumorscope.export.file import heatmap_stride, with_card
 from tumorscope.export.graph import AnswerGraph, to_onnx
 from tumorscope.export.held_out import out_of_fold_novelty
 from tumorscope.export.parity import check_parity
-from tumorscope.training.fit import INITIAL_WEIGHTS, load_fitted
-from tumorscope.training.folder import RunFolder
+from tumorscope.training.fit import load_fitted
+from tumorscope.training.folder import INITIAL_WEIGHTS, RunFolder
 from tumorscope.training.novelty import SPACE, NoveltySpace, load_space
 
 __all__ = ["checked_graph", "export_run"]

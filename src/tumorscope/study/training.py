@@ -20,6 +20,7 @@ from tumorscope.study.plan import PlannedPart, PlannedRow, official_parts
 from tumorscope.study.progress import Announce, Steps
 from tumorscope.study.request import StudyRequest
 from tumorscope.training.folder import start_run
+from tumorscope.training.making import Training
 from tumorscope.training.run import cross_fit, final_fit, load_images
 from tumorscope.training.split import training_data
 
@@ -77,7 +78,7 @@ def train_part(
         )
     run = start_run(part.path, row.config, rows, left_out=chosen.left_out, leaks=chosen.leaks)
     if is_official:
-        final_fit(run, rows, images, progress=progress, announce=announce)
+        final_fit(run, rows, images, Training(progress), announce=announce)
         announce("exporting the graph and checking it against torch")
         export_run(run)
         fit = run.final
@@ -86,7 +87,7 @@ def train_part(
             run,
             rows,
             images,
-            progress=progress,
+            Training(progress),
             announce=announce,
             allow_leaks=request.allow_leaks,
             first=row.folds,

@@ -67,6 +67,12 @@ class TrainingRows:
         """How many distinct slices there are."""
         return len({self.slice_ids[row] for row in self.rows})
 
+    @property
+    def one_a_slice(self) -> NDArray[np.int64]:
+        """Those of ``rows`` that hold the first copy of each slice; the others would say the same again."""
+        first = {self.slice_ids[row]: int(row) for row in reversed(self.rows)}
+        return np.array(sorted(first.values()), dtype=np.int64)
+
 
 class Places(NamedTuple):
     """What is known of where the tumours of a batch are.

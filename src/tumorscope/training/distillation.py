@@ -79,14 +79,11 @@ class Teaching:
     ----------
     members
         One for each teacher, at least one.
-    seen
-        First digits of the SHA-256 of every image that a teacher was made from: what the student knows by hearsay.
     """
 
-    def __init__(self, members: Sequence[Member], seen: frozenset[str]) -> None:
+    def __init__(self, members: Sequence[Member]) -> None:
         self._members = tuple(members)
         self._networks: list[tuple[SliceNetwork, int]] = []
-        self.seen = seen
 
     def __len__(self) -> int:
         return len(self._members)

@@ -31,6 +31,7 @@ from tumorscope.training.counters import Purpose, stream_seed
 from tumorscope.training.devices import is_first, own_part, shared_threads, trainer_options, wait_for_all
 from tumorscope.training.distillation import Teaching
 from tumorscope.training.failures import DivergenceGuard, explained
+from tumorscope.training.folder import INITIAL_WEIGHTS, WEIGHTS
 from tumorscope.training.module import ClassifierModule
 from tumorscope.training.parts import WHOLE, Part, even_steps
 from tumorscope.training.stopping import BestWeights, split_off
@@ -40,11 +41,9 @@ if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
     from lightning.pytorch.loggers import Logger
 
-__all__ = ["INITIAL_WEIGHTS", "check_network", "fit", "load_fitted"]
+__all__ = ["check_network", "fit", "load_fitted", "network_of", "write_weights"]
 
 CHECKPOINT = "last.ckpt"
-WEIGHTS = "weights.safetensors"
-INITIAL_WEIGHTS = "initial-weights.txt"
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -167,7 +166,7 @@ def fit(
         best.put_back(trained)
     wait_for_all()  # before the first removes what others still read
     if is_first():
-        _write_weights(trained, folder / WEIGHTS)
+        write_weights(trained, folder / WEIGHTS)
         checkpoint.unlink(missing_ok=True)
         if best is not None:
             best.forget()
@@ -191,9 +190,22 @@ def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
     """Read the network that a finished fit left in a folder."""
     from safetensors.torch import load_file
 
-    network = build_network(find_recipe(config.recipe).architecture, config.image_size)
+    network = network_of(config)
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()
+
+
+def network_of(config: TrainingConfig) -> SliceNetwork:
+    """The network of a configuration, with weights that mean nothing."""
+    return build_network(find_recipe(config.recipe).architecture, config.image_size)
+
+
+def write_weights(network: SliceNetwork, path: Path) -> None:
+    """Write the weights of a finished fit, whole or not at all."""
+    from safetensors.torch import save
+
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    atomic_write(path, save(tensors))
 
 
 def _initial_network(config: TrainingConfig) -> tuple[SliceNetwork, str]:
@@ -218,13 +230,6 @@ def _precision(config: TrainingConfig) -> Precision:
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
-
-
-def _write_weights(network: SliceNetwork, path: Path) -> None:
-    from safetensors.torch import save
-
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    atomic_write(path, save(tensors))
 
 
 @contextmanager
@@ -261,8 +266,7 @@ class _Watch(IterableDataset[Batch]):
     """Held-out images in order, one copy of each slice; of several processes each takes a part of every step."""
 
     def __init__(self, data: TrainingRows, batch_size: int, part: Part = WHOLE) -> None:
-        first = {data.slice_ids[row]: int(row) for row in reversed(data.rows)}
-        rows = np.array(sorted(first.values()), dtype=np.int64)
+        rows = data.one_a_slice
         part.check(len(rows), "what is held out")
         self._data, self._part = data, part
         self._steps = even_steps(rows, batch_size, part.count)

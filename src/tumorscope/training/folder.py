@@ -35,10 +35,16 @@ from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.training.config import TrainingConfig
 
-__all__ = ["SEEN", "RunFolder", "check_configuration", "open_run", "start_run"]
+__all__ = ["INITIAL_WEIGHTS", "SEEN", "WEIGHTS", "RunFolder", "check_configuration", "open_run", "start_run"]
 
 SEEN = "seen.txt"
 """What the folder of a fit calls the list of the images that it was made from."""
+
+WEIGHTS = "weights.safetensors"
+"""What it calls the weights of the network, whose presence says that the fit has finished."""
+
+INITIAL_WEIGHTS = "initial-weights.txt"
+"""What it calls the line that says which weights the fit began with."""
 
 BUNDLE = "bundle.onnx"
 
@@ -84,6 +90,10 @@ class RunFolder:
     def fold(self, number: int) -> Path:
         """The fit that held fold ``number`` out."""
         return self.path / "folds" / str(number)
+
+    def fit(self, number: int | None) -> Path:
+        """The fit that held a fold out, or the final one for ``None``."""
+        return self.final if number is None else self.fold(number)
 
     def fold_bundle(self, number: int) -> Path:
         """The bundle of that fit."""

@@ -79,6 +79,8 @@ def read_history(folder: Path) -> Sequence[Row]:
 def draw_curves(fits: Mapping[str, Path], out: Path) -> None:
     """Draw loss and accuracy of several fits over the epochs, and the parts of the loss where it has any.
 
+    Nothing is drawn where no fit has epochs, such as those of a mean of others' weights.
+
     Parameters
     ----------
     fits
@@ -90,6 +92,8 @@ def draw_curves(fits: Mapping[str, Path], out: Path) -> None:
     from matplotlib.figure import Figure
 
     histories = {name: read_history(folder) for name, folder in fits.items()}
+    if not any(histories.values()):
+        return
     parts = [part for part in PARTS if any(row.get(part) for rows in histories.values() for row in rows)]
     panels = 3 if parts else 2
     figure = Figure(figsize=(5 * panels, 4), layout="constrained")

@@ -1,15 +1,14 @@
 """A whole run: one model a fold for honest figures, and the final fit to deploy.
 
-Owns what is trained on what. The fold models answer for the patients they have not seen; the final fit learns
+Owns what is learnt from what. The fold models answer for the patients they have not seen; the final fit learns
 from every group but a small part, whose answers set its temperature and thresholds. Each fit leaves in its folder
 what an export needs, so that a bundle is made of a folder alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,21 +29,14 @@ from tumorscope.training.answers import Answers, answer
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.boxes import open_boxes
 from tumorscope.training.devices import is_first, wait_for_all
-from tumorscope.training.distillation import Teaching
-from tumorscope.training.fit import fit
 from tumorscope.training.folder import SEEN, RunFolder
 from tumorscope.training.history import draw_curves
+from tumorscope.training.making import Maker
 from tumorscope.training.novelty import SPACE, fit_novelty_space, save_space
-from tumorscope.training.teacher_record import record_teachers
-from tumorscope.training.teachers import Teachers, check_answers_of_folds
-
-if TYPE_CHECKING:
-    from lightning.pytorch.loggers import Logger
 
 __all__ = ["cross_fit", "final_fit", "load_images"]
 
 Announce = Callable[[str], None]
-FitLoggers = Callable[[Path], "Sequence[Logger]"]
 
 
 def load_images(
@@ -101,17 +93,15 @@ def cross_fit(
     run: RunFolder,
     manifest: Manifest,
     images: NDArray[np.uint8],
+    maker: Maker,
     *,
-    progress: bool,
     announce: Announce,
     allow_leaks: bool = False,
     first: int | None = None,
-    teachers: Teachers | None = None,
-    loggers: FitLoggers | None = None,
 ) -> PredictionTable:
-    """Train one model a fold and write every image's out-of-fold answer.
+    """Make one model a fold and write every image's out-of-fold answer.
 
-    Finished folds are read, not trained again; what an export needs is made where it is missing. Several processes fit
+    Finished folds are read, not made again; what an export needs is made where it is missing. Several processes fit
     together; the first answers and writes, and the others wait for it.
 
     Parameters
@@ -122,18 +112,14 @@ def cross_fit(
         The data set; its folds are used, or made.
     images
         ``uint8 [N, S, S]`` in manifest order.
-    progress
-        Whether to draw progress bars.
+    maker
+        How each model comes about.
     announce
-        Told what is going to be trained.
+        Told what is going to be made.
     allow_leaks
         Whether the manifest's own folds may leak; the answers are stamped if they do.
     first
-        Train so many folds only, those with the lowest numbers; the answers are those for these folds.
-    teachers
-        Whom the models learn from, where the configuration asks for it; each fold from those that have not seen it.
-    loggers
-        Gives Lightning's loggers for the folder of a fit.
+        Make so many folds only, those with the lowest numbers; the answers are those for these folds.
 
     Returns
     -------
@@ -145,30 +131,21 @@ def cross_fit(
     LeakySplit
         If they leak and may not.
     TrainedOnError
-        If a teacher has seen a fold that its student is going to be asked about.
+        If a model was to be made from one that has seen the fold that it is going to be asked about.
     """
     manifest = assign_folds(manifest, seed=run.config.seed, allow_leaks=allow_leaks)
     folds = np.array([row.fold for row in manifest])
     logits = np.zeros((len(manifest), len(CLASS_ORDER)))
     boxes, groups = _boxes(run, manifest, announce), _groups(run, manifest)
     trained = np.unique(folds)[:first]
-    if teachers is not None:
-        teachers.check_folds(manifest, trained, allow_leaks=allow_leaks)
-        if is_first():
-            record_teachers(run, teachers.record(folds=trained))
+    maker.begin(run, manifest, trained, allow_leaks=allow_leaks)
     for number in trained:
         folder = run.fold(int(number))
         inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
         announce(f"fold {number}: {len(inside)} images to learn from, {len(outside)} held out")
-        teaching = None if teachers is None else teachers.of_fold(int(number))
-        network = fit(
-            run.config,
-            _rows(manifest, images, inside, boxes, groups=groups),
-            _rows(manifest, images, outside, part=f"fold {number}"),
-            folder,
-            progress=progress,
-            teaching=teaching,
-            loggers=loggers,
+        learn = _rows(manifest, images, inside, boxes, groups=groups)
+        network = maker.network(
+            run, int(number), learn, _rows(manifest, images, outside, part=f"fold {number}")
         )
         if not is_first():
             continue
@@ -176,7 +153,7 @@ def cross_fit(
         logits[outside] = held_out.logits
         if not (folder / SPACE).is_file():
             _leave_for_export(
-                folder, network, manifest, images, learnt=inside, held_out=held_out, teaching=teaching
+                folder, network, manifest, learn, held_out=held_out, hearsay=maker.hearsay(int(number))
             )
     if not is_first():
         wait_for_all()
@@ -194,46 +171,34 @@ def final_fit(
     run: RunFolder,
     manifest: Manifest,
     images: NDArray[np.uint8],
+    maker: Maker,
     *,
-    progress: bool,
     announce: Announce,
-    teachers: Teachers | None = None,
-    loggers: FitLoggers | None = None,
 ) -> None:
-    """Train on everything but the calibration part; leave what an export needs in ``final/``.
+    """Learn from everything but the calibration part; leave what an export needs in ``final/``.
 
     Several processes fit together; the first does the rest.
 
     Raises
     ------
     MissingInput
-        If there are teachers, who have seen the calibration part, and no out-of-fold answers to calibrate by.
+        If the model is made from others, which have seen the calibration part, and there are no out-of-fold answers to
+        calibrate by.
     """
-    if teachers is not None:
-        check_answers_of_folds(run.path)
-        if is_first():
-            record_teachers(run, teachers.record(folds=None))
-    teaching = None if teachers is None else teachers.of_final()
+    maker.begin(run, manifest, None)
     kept_back = hold_out(manifest, run.config.calibration_fraction, seed=run.config.seed)
     learn, calibrate = np.flatnonzero(~kept_back), np.flatnonzero(kept_back)
     announce(f"final fit: {len(learn)} images to learn from, {len(calibrate)} kept back for calibration")
-    network = fit(
-        run.config,
-        _rows(manifest, images, learn, _boxes(run, manifest, announce), groups=_groups(run, manifest)),
-        _rows(manifest, images, calibrate, part="calibration"),
-        run.final,
-        progress=progress,
-        teaching=teaching,
-        loggers=loggers,
-    )
+    rows = _rows(manifest, images, learn, _boxes(run, manifest, announce), groups=_groups(run, manifest))
+    network = maker.network(run, None, rows, _rows(manifest, images, calibrate, part="calibration"))
     if not is_first():
         return
     draw_curves({"final fit": run.final}, run.final / "curves.png")
     announce("measuring the calibration part and the training images")
     calibration = answer(network, images, calibrate)
-    _leave_for_export(run.final, network, manifest, images, learnt=learn, held_out=calibration)
+    _leave_for_export(run.final, network, manifest, rows, held_out=calibration)
     # Those of the calibration part too: temperature and thresholds were set on them.
-    _write_seen(run.final, manifest, teaching)
+    _write_seen(run.final, manifest, maker.hearsay(None))
     # Last, since its presence says that the final fit is complete.
     write_predictions(tabulate(manifest.subset(calibrate), calibration.logits), run.final / "calibration.csv")
 
@@ -242,28 +207,19 @@ def _leave_for_export(
     folder: Path,
     network: SliceNetwork,
     manifest: Manifest,
-    images: NDArray[np.uint8],
+    learn: TrainingRows,
     *,
-    learnt: NDArray[np.int64],
     held_out: Answers,
-    teaching: Teaching | None = None,
+    hearsay: frozenset[str] = frozenset(),
 ) -> None:
     """Write where the training images lie, how far the held-out ones are from them, and what was learnt from."""
-    _write_seen(folder, manifest.subset(learnt), teaching)
-    rows = _one_a_slice(manifest, learnt)
-    space = fit_novelty_space(answer(network, images, rows).looks)
+    _write_seen(folder, manifest.subset(learn.rows.tolist()), hearsay)
+    space = fit_novelty_space(answer(network, learn.images, learn.one_a_slice).looks)
     save_space(folder / SPACE, space, space.distance(held_out.looks))
 
 
-def _one_a_slice(manifest: Manifest, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first copy of each slice; the others would say the same again."""
-    first = {manifest.records[row].slice_id: int(row) for row in reversed(rows)}
-    return np.array(sorted(first.values()), dtype=np.int64)
-
-
-def _write_seen(folder: Path, manifest: Manifest, teaching: Teaching | None = None) -> None:
-    """What a network was made from: its teachers' images too, which it knows by hearsay."""
-    hearsay = frozenset() if teaching is None else teaching.seen
+def _write_seen(folder: Path, manifest: Manifest, hearsay: frozenset[str]) -> None:
+    """What a network was made from: that of its teachers too, which it knows by hearsay."""
     seen = sorted({row.sha256[:PREFIX] for row in manifest} | hearsay)
     atomic_write(folder / SEEN, "\n".join(seen) + "\n")
 

@@ -1,0 +1,174 @@
+"""How the network of each fit of a run comes about: by training, or as the mean of others' weights.
+
+Owns the two ways and what each checks and records before its first fit. What is learnt and what is held out is
+:mod:`tumorscope.training.run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.core.files import atomic_write
+from tumorscope.dataset.manifest import Manifest
+from tumorscope.models.network import SliceNetwork
+from tumorscope.training.averaging import mean_weights, measure_norms
+from tumorscope.training.batches import TrainingRows
+from tumorscope.training.devices import is_first, wait_for_all
+from tumorscope.training.fit import fit, load_fitted, network_of, write_weights
+from tumorscope.training.folder import INITIAL_WEIGHTS, WEIGHTS, RunFolder
+from tumorscope.training.forebear_record import record_forebears
+from tumorscope.training.forebears import Forebears, check_answers_of_folds
+from tumorscope.training.members import Members
+from tumorscope.training.teachers import Teachers
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+__all__ = ["Averaging", "Maker", "Training"]
+
+_MEMBERS = f"{Members.role}s"
+
+FitLoggers = Callable[[Path], "Sequence[Logger]"]
+
+
+class Maker(Protocol):
+    """A way to the networks of a run. ``None`` in place of a fold's number means the final fit."""
+
+    def begin(
+        self,
+        run: RunFolder,
+        manifest: Manifest,
+        folds: NDArray[np.int64] | None,
+        *,
+        allow_leaks: bool = False,
+    ) -> None:
+        """Check what the networks are made from, and write it into the folder of the run."""
+
+    def network(
+        self, run: RunFolder, number: int | None, learn: TrainingRows, watch: TrainingRows
+    ) -> SliceNetwork:
+        """Make the network of a fit, or read it where it is finished; in evaluation mode, on the CPU."""
+
+    def hearsay(self, number: int | None) -> frozenset[str]:
+        """Images that a network knows of without having learnt from them, by the first digits of their SHA-256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Every network learns.
+
+    Parameters
+    ----------
+    progress
+        Whether to draw progress bars.
+    teachers
+        Whom the networks learn from, where the configuration asks for it; each fold from those that have not seen it.
+    loggers
+        Gives Lightning's loggers for the folder of a fit.
+    """
+
+    progress: bool = True
+    teachers: Teachers | None = None
+    loggers: FitLoggers | None = None
+
+    def begin(
+        self,
+        run: RunFolder,
+        manifest: Manifest,
+        folds: NDArray[np.int64] | None,
+        *,
+        allow_leaks: bool = False,
+    ) -> None:
+        """See :class:`Maker`."""
+        if _MEMBERS in run.data():
+            raise InvalidConfiguration(
+                f"{run.path} holds the mean of other runs; go on with it by --average, or choose another --out"
+            )
+        if self.teachers is not None:
+            _begin(self.teachers, run, manifest, folds, allow_leaks=allow_leaks)
+
+    def network(
+        self, run: RunFolder, number: int | None, learn: TrainingRows, watch: TrainingRows
+    ) -> SliceNetwork:
+        """See :class:`Maker`."""
+        return fit(
+            run.config,
+            learn,
+            watch,
+            run.fit(number),
+            progress=self.progress,
+            teaching=None if self.teachers is None else self.teachers.teaching(number),
+            loggers=self.loggers,
+        )
+
+    def hearsay(self, number: int | None) -> frozenset[str]:
+        """What the teachers have seen."""
+        return frozenset() if self.teachers is None else self.teachers.seen(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Averaging:
+    """Every network is the mean of those of finished runs, see :mod:`tumorscope.training.averaging`."""
+
+    members: Members
+
+    def begin(
+        self,
+        run: RunFolder,
+        manifest: Manifest,
+        folds: NDArray[np.int64] | None,
+        *,
+        allow_leaks: bool = False,
+    ) -> None:
+        """See :class:`Maker`."""
+        if _MEMBERS not in run.data() and any(run.path.glob(f"*/{WEIGHTS}")) | any(
+            run.path.glob(f"folds/*/{WEIGHTS}")
+        ):
+            raise InvalidConfiguration(f"{run.path} holds a run that was trained; choose another --out")
+        _begin(self.members, run, manifest, folds, allow_leaks=allow_leaks)
+
+    def network(
+        self,
+        run: RunFolder,
+        number: int | None,
+        learn: TrainingRows,
+        watch: TrainingRows,  # noqa: ARG002  # there are no epochs to watch
+    ) -> SliceNetwork:
+        """See :class:`Maker`."""
+        folder = run.fit(number)
+        if is_first() and not (folder / WEIGHTS).is_file():
+            network = network_of(run.config)
+            network.load_state_dict(mean_weights([fit for _, fit in self.members.fits(number)]))
+            measure_norms(network, learn.images, learn.one_a_slice, run.config.seed)
+            folder.mkdir(parents=True, exist_ok=True)
+            atomic_write(folder / INITIAL_WEIGHTS, self.members.origin + "\n")
+            write_weights(network, folder / WEIGHTS)
+        wait_for_all()
+        return load_fitted(run.config, folder)
+
+    def hearsay(self, number: int | None) -> frozenset[str]:
+        """What the members have seen."""
+        return self.members.seen(number)
+
+
+def _begin(
+    forebears: Forebears,
+    run: RunFolder,
+    manifest: Manifest,
+    folds: NDArray[np.int64] | None,
+    *,
+    allow_leaks: bool,
+) -> None:
+    if folds is None:
+        check_answers_of_folds(run.path, forebears.role)
+    else:
+        forebears.check_folds(manifest, folds, allow_leaks=allow_leaks)
+    if is_first():
+        record_forebears(run, forebears.role, forebears.record(folds=folds))
