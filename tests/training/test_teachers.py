@@ -206,7 +206,7 @@ class TestStudent:
         assert "was trained on other folds than this data has: its model of fold 1" in errors
         assert errors.count("\n") == 1
         assert run(command) == 2
-        assert "train it with --folds first" in capsys.readouterr().err
+        assert "make its folds with --folds first" in capsys.readouterr().err
         rows = [replace(row, part=Part.TEST if k < 9 else Part.TRAIN) for k, row in enumerate(rows)]
         write_manifest(Manifest(tuple(rows), tmp_path), data)
         assert run([*command, "--folds", "--allow-leaks"]) == 2
