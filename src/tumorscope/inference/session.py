@@ -26,8 +26,8 @@ __all__ = ["Device", "Session", "available_threads"]
 _CPU = "CPUExecutionProvider"
 _FATAL = 4
 _TOLERANCE = 1e-3
-_PIECE = 8
-"""Images in one run of one processor: with more, the values between two layers leave its cache."""
+_PIECE = 4
+"""Images in one run of one processor: with many more, the values between two layers leave its cache."""
 _MANY = 128
 """Images after which sharing out has paid for the second copy of the graph that it takes."""
 

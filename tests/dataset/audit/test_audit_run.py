@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from audit_folders import encoded, plain_folder, planted_folder, save
 from numpy.typing import NDArray
+from PIL import Image
 
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
 from tumorscope.dataset.audit import look
@@ -22,6 +23,7 @@ from tumorscope.dataset.audit.document import Audit, Check, Verdict
 from tumorscope.dataset.audit.model import Asked, HeldOut
 from tumorscope.dataset.audit.novelty import novelty_check
 from tumorscope.dataset.audit.run import audit
+from tumorscope.dataset.load import load_input
 from tumorscope.dataset.manifest import ImageRecord, Manifest
 from tumorscope.dataset.manifest_file import read_manifest
 from tumorscope.inference.classifier import load
@@ -324,6 +326,34 @@ class TestModel:
         assert "learnt wrong labels by heart" not in checks["label-errors"].sentence
         assert found.model == "made 1.0"
         as_json(found)
+
+    @pytest.mark.parametrize("block", [4, 4096])
+    def test_of_equal_pixels_the_model_is_asked_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+    ) -> None:
+        monkeypatch.setattr(look, "BLOCK", block)
+        folder = plain_folder(tmp_path / "images")
+        rows = read_manifest(folder).records
+        for row, other in ((rows[0], rows[-1]), (rows[9], rows[0]), (rows[9], rows[9])):
+            with Image.open(row.path) as image:
+                image.save(other.path.with_name(f"again-{row.path.stem}.bmp"))
+        manifest = read_manifest(folder)
+        shown: list[NDArray[np.uint8]] = []
+
+        def answer(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            shown.extend(images)
+            mean = images.mean(axis=(1, 2), dtype=np.float32)
+            return np.repeat(mean[:, None] / 1020, 4, axis=1), mean
+
+        model = Asked("means", 32, answer, novelty_limit=500.0, false_rejection=0.02, trained_on=())
+        seen = look.see(manifest, model)
+        assert len(manifest) == len(rows) + 3
+        assert len(shown) == len(rows)
+        expected = [load_input(row.path, 32).mean(dtype=np.float32) for row in seen.manifest]
+        assert seen.novelty is not None
+        assert seen.answers is not None
+        np.testing.assert_allclose(seen.novelty, expected, rtol=1e-6)
+        np.testing.assert_allclose(seen.answers.probabilities[:, 2] * 1020, expected, rtol=1e-6)
 
     @pytest.mark.parametrize(("wrong", "verdict"), [(1, Verdict.NOTICE), (4, Verdict.PROBLEM)])
     def test_suspects_are_a_problem_where_chance_hardly_gives_so_many(

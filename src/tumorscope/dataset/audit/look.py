@@ -1,12 +1,12 @@
 """What an audit notes of every image while its pixels are there.
 
 Owns the one pass over the files, in blocks: an image's pixels, and what the network sees of them, are gone when its
-block is done, so that memory does not grow with them.
+block is done, so that memory does not grow with them. Of equal pixels the model is asked once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,25 +74,28 @@ def see(manifest: Manifest, model: Asked | None = None, progress: Progress | Non
     manifest
         The data set.
     model
-        A bundle to ask, in batches in the order of the images, so that the same images get the same answers.
+        A bundle to ask, once for all images of equal pixels, in batches in their order, so that the same images get
+        the same answers.
     progress
         Called with (done, total).
     """
     noted: list[_Noted] = []
     features: list[NDArray[np.float32]] = []
-    answers: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    asking = None if model is None else _Asking(model)
     failures: list[Failure] = []
     for start in range(0, len(manifest), BLOCK):
         rows = range(start, min(start + BLOCK, len(manifest)))
-        found = scan(manifest.subset(rows), _noting(model), progress=_shifted(progress, start, len(manifest)))
+        found = scan(
+            manifest.subset(rows), _noting(asking), progress=_shifted(progress, start, len(manifest))
+        )
         failures += [replace(failure, row=start + failure.row) for failure in found.failures]
         if not found.found:
             continue
         features.append(
             appearance([one.facts for one in found.found], np.stack([one.sample for one in found.found]))
         )
-        if model is not None:
-            answers.append(_ask(model, [one.image for one in found.found if one.image is not None]))
+        if asking is not None:
+            asking.ask(found.found)
         noted += [replace(one, sample=_NOTHING, image=None) for one in found.found]
     read = Manifest(tuple(one.record for one in noted), manifest.root)
     return Seen(
@@ -102,10 +105,8 @@ def see(manifest: Manifest, model: Asked | None = None, progress: Progress | Non
         if noted
         else np.empty((0, len(VIEWS), SIDE, SIDE), dtype=np.uint8),
         features=np.concatenate([np.empty((0, len(FEATURES)), dtype=np.float32), *features]),
-        answers=None if model is None else _answers(read, model, answers),
-        novelty=None
-        if model is None
-        else np.concatenate([np.empty(0), *(novelty for _, novelty in answers)]),
+        answers=None if asking is None else asking.answers(read),
+        novelty=None if asking is None else asking.novelty(read),
         failures=tuple(failures),
     )
 
@@ -113,34 +114,67 @@ def see(manifest: Manifest, model: Asked | None = None, progress: Progress | Non
 _NOTHING = np.empty(0, dtype=np.uint8)
 
 
-def _noting(model: Asked | None) -> Callable[[ImageRecord, ImageFacts, Slice], _Noted]:
+def _noting(asking: _Asking | None) -> Callable[[ImageRecord, ImageFacts, Slice], _Noted]:
     def note(record: ImageRecord, facts: ImageFacts, image: Slice) -> _Noted:
         return _Noted(
             with_facts(record, facts),
             facts,
             thumbnail(image.pixels),
             sample(image),
-            None if model is None else preprocess(image, model.size),
+            None if asking is None else asking.input_of(facts, image),
         )
 
     return note
 
 
-def _ask(model: Asked, images: list[NDArray[np.uint8]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    given = [model.answer(np.stack(images[at : at + BATCH])) for at in range(0, len(images), BATCH)]
-    probabilities, novelty = (np.concatenate(part).astype(np.float64) for part in zip(*given, strict=True))
-    return probabilities, novelty
+class _Asking:
+    """A model that is asked about images as they are read, and remembers its answers by their pixels."""
 
+    def __init__(self, model: Asked) -> None:
+        self._model = model
+        self._prepared: set[str] = set()
+        self._known: dict[str, tuple[NDArray[np.float64], float]] = {}
 
-def _answers(
-    manifest: Manifest, model: Asked, given: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
-) -> Answers:
-    known = frozenset(model.trained_on)
-    return Answers(
-        name=model.name,
-        probabilities=np.concatenate([np.empty((0, 4)), *(probabilities for probabilities, _ in given)]),
-        seen=np.array([row.sha256[:PREFIX] in known for row in manifest], dtype=np.bool_),
-    )
+    def input_of(self, facts: ImageFacts, image: Slice) -> NDArray[np.uint8] | None:
+        """What the network takes; ``None`` where an image of equal pixels was ready before."""
+        if facts.pixels_sha256 in self._prepared:
+            return None
+        prepared = preprocess(image, self._model.size)
+        self._prepared.add(
+            facts.pixels_sha256
+        )  # only now: an image that cannot be prepared stands for no other
+        return prepared
+
+    def ask(self, noted: Iterable[_Noted]) -> None:
+        """Ask about a block of images.
+
+        Which of two equal images was ready first is the threads' affair; the order of the batches is not, since it
+        decides about the last digit of an answer.
+        """
+        images: dict[str, NDArray[np.uint8] | None] = {}
+        for one in noted:
+            digest = one.facts.pixels_sha256
+            images[digest] = images.get(digest) if one.image is None else one.image
+        fresh = [(digest, image) for digest, image in images.items() if digest not in self._known]
+        for at in range(0, len(fresh), BATCH):
+            digests, batch = zip(*fresh[at : at + BATCH], strict=True)
+            probabilities, novelty = self._model.answer(np.stack(batch))
+            for digest, row, far in zip(digests, probabilities.astype(np.float64), novelty, strict=True):
+                self._known[digest] = row, float(far)
+
+    def answers(self, manifest: Manifest) -> Answers:
+        """What was said of each image."""
+        known = frozenset(self._model.trained_on)
+        given = [self._known[row.pixels_sha256 or ""][0] for row in manifest]
+        return Answers(
+            name=self._model.name,
+            probabilities=np.array(given, dtype=np.float64).reshape(-1, 4),
+            seen=np.array([row.sha256[:PREFIX] in known for row in manifest], dtype=np.bool_),
+        )
+
+    def novelty(self, manifest: Manifest) -> NDArray[np.float64]:
+        """How far each image is from those of training."""
+        return np.array([self._known[row.pixels_sha256 or ""][1] for row in manifest], dtype=np.float64)
 
 
 def _shifted(progress: Progress | None, start: int, total: int) -> Progress | None:
