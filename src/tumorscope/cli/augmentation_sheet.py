@@ -33,5 +33,5 @@ def show_augmentation(file: Path, data: Path | None, config: TrainingConfig) -> 
     stream = io.BytesIO()
     sheet.save(stream, "PNG")
     atomic_write(file, stream.getvalue())
-    shown = ", ".join(title for title, _ in examples)
+    shown = "; ".join(title for title, _ in examples)
     typer.echo(f"augmentation of {shown}: {file}")

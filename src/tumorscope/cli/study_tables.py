@@ -21,7 +21,11 @@ def show_plan(study: Study) -> None:
     """Print what is there, what would be trained, and by which command each part is made alone."""
     for row in study.rows:
         config = row.config
-        told = "" if config is None else f" ({config.epochs} epochs, {config.image_size} pixels)"
+        told = (
+            ""
+            if config is None
+            else f" ({config.epochs} epoch{'s' * (config.epochs > 1)}, {config.image_size} pixels)"
+        )
         typer.echo(f"{row.name}{told}")
         for part in row.parts:
             some = f", the first {row.folds} folds" if part.name == "folds" and row.folds else ""

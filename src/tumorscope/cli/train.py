@@ -145,6 +145,7 @@ def train(
     from tumorscope.dataset.leaks import describe_leaks
     from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.recipes.weights import weights_file
+    from tumorscope.training.folder import check_configuration
     from tumorscope.training.loggers import Loggers, check_loggers
     from tumorscope.training.members import open_members
     from tumorscope.training.split import training_data
@@ -162,6 +163,7 @@ def train(
     weights_file(config.weights)
     chosen_loggers = check_loggers(logger or [])
     _check_part(out, out / ("folds" if folds else "final"), resume=resume)
+    begun = check_configuration(out, config) is not None
     whole = read_manifest(data)
     chosen = training_data(whole, folds=folds, allow_leaks=allow_leaks)
     for forebears in (teachers, members):
@@ -171,12 +173,11 @@ def train(
         return
     require("torch", extra="train", purpose="training")
     from tumorscope.training.fit import check_network
-    from tumorscope.training.folder import check_configuration
     from tumorscope.training.making import Averaging, Maker, Training
     from tumorscope.training.run import cross_fit, final_fit
     from tumorscope.training.together import load_together, start_together
 
-    if check_configuration(out, config) is None:
+    if not begun:
         check_network(config)
     if chosen.left_out:
         parts = ", ".join(f"{count:,} of the part {part}" for part, count in chosen.left_out.items())

@@ -36,6 +36,7 @@ __all__ = [
     "FOLD_LIMIT",
     "INTENDED_USE",
     "conformal_quantiles",
+    "made_from",
     "measured_out_of_fold",
     "write_card",
 ]
@@ -162,12 +163,12 @@ def write_card(
         limits=(() if held_out_fold is None else (FOLD_LIMIT,)) + _limits(data),
         licences=_licences(weights, data["sources"]),
         versions=environment["packages"],
-        teachers=_made_from(data.get("teachers", ()), held_out_fold),
-        averaged=_made_from(data.get("members", ()), held_out_fold),
+        teachers=made_from(data.get("teachers", ()), held_out_fold),
+        averaged=made_from(data.get("members", ()), held_out_fold),
     )
 
 
-def _made_from(forebears: Iterable[dict[str, Any]], held_out_fold: int | None) -> tuple[Member, ...]:
+def made_from(forebears: Iterable[dict[str, Any]], held_out_fold: int | None) -> tuple[Member, ...]:
     """Which of their models took part: those of the network's fold, or those of the final fit."""
     members = []
     for run in forebears:

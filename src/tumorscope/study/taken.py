@@ -64,11 +64,17 @@ def take(texts: tuple[str, ...], manifest: Manifest) -> dict[str, Sources]:
     MissingInput
         If something is neither a run nor a bundle.
     InvalidConfiguration
-        If two of one name would give the same part, or are of different recipes.
+        If two of one name would give the same part, or are of different recipes, or one run is named twice.
     """
     found: dict[str, Sources] = {}
+    places: dict[Path, str] = {}
     for text in texts:
         name, path = _split(text)
+        first = places.setdefault(path.resolve(), text)
+        if first != text:
+            raise InvalidConfiguration(
+                f"--from names {path} twice, as {first!r} and {text!r}; compare it once"
+            )
         sources = _look(path, manifest)
         name = name or sources.recipe
         found[name] = _joined(name, found[name], sources) if name in found else sources

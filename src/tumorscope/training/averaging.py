@@ -11,20 +11,20 @@ al., "Averaging weights leads to wider optima and better generalization", UAI 20
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from tumorscope.augmentation.batch import augment_batch
 from tumorscope.models.network import SliceNetwork
+from tumorscope.training.batches import BatchStream, TrainingRows
+from tumorscope.training.config import TrainingConfig
+from tumorscope.training.counters import Purpose, stream_seed
 from tumorscope.training.folder import WEIGHTS
 from tumorscope.training.module import as_input
 
-__all__ = ["mean_weights", "measure_norms"]
-
-_BATCH = 64
+__all__ = ["batches_of_an_epoch", "mean_weights", "measure_norms"]
 
 
 def mean_weights(fits: Sequence[Path]) -> dict[str, torch.Tensor]:
@@ -40,35 +40,49 @@ def mean_weights(fits: Sequence[Path]) -> dict[str, torch.Tensor]:
     }
 
 
-def measure_norms(
-    network: SliceNetwork, images: NDArray[np.uint8], rows: NDArray[np.int64], seed: int = 0
-) -> None:
+def measure_norms(network: SliceNetwork, batches: Iterable[torch.Tensor]) -> None:
     """Measure the statistics of all batch normalisations anew, in place.
 
     Parameters
     ----------
     network
         Stays in evaluation mode.
-    images
-        ``uint8 [N, S, S]``.
-    rows
-        Those to measure on; taken in an order that mixes the classes, as in training.
-    seed
-        Of that order.
+    batches
+        ``float32 [B, 1, S, S]`` in [0, 1], changed and mixed as in training. All batches count alike.
     """
-    norms = [part for part in network.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+    norms = [
+        (part, part.momentum)
+        for part in network.modules()
+        if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)
+    ]
     if not norms:
         return
-    momenta = [norm.momentum for norm in norms]
     network.eval()
-    for norm in norms:
+    for norm, _ in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # all batches count alike
+        norm.momentum = None  # the mean over all batches
         norm.train()
-    mixed = np.random.default_rng(seed).permutation(rows)
     with torch.no_grad():
-        for batch in np.array_split(mixed, -(-len(mixed) // _BATCH)):
-            network(as_input(torch.from_numpy(images[batch])).contiguous(memory_format=torch.channels_last))
-    for norm, momentum in zip(norms, momenta, strict=True):
+        for batch in batches:
+            network(batch.contiguous(memory_format=torch.channels_last))
+    for norm, momentum in norms:
         norm.momentum = momentum
     network.eval()
+
+
+def batches_of_an_epoch(config: TrainingConfig, learn: TrainingRows) -> Iterator[torch.Tensor]:
+    """The images of the first epoch of a fit, as its network sees them."""
+    stream = BatchStream(
+        learn,
+        config.batch_size,
+        config.seed,
+        lambda: 0,
+        supervision=config.supervision,
+        sampling=config.sampling,
+    )
+    for batch in stream:
+        generator = torch.Generator().manual_seed(
+            stream_seed(config.seed, Purpose.AUGMENTATION, batch.epoch, batch.step, batch.part)
+        )
+        images, _, _ = augment_batch(as_input(batch.images), config.augmentation, generator)
+        yield images

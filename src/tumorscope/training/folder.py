@@ -48,6 +48,8 @@ INITIAL_WEIGHTS = "initial-weights.txt"
 
 BUNDLE = "bundle.onnx"
 
+_COUNTS = ("images", "slices", "groups", "patients")
+
 _PACKAGES = (
     "tumorscope",
     "torch",
@@ -148,7 +150,12 @@ def start_run(
     run = check_configuration(path, config)
     if run is not None:
         if run.data()["manifest_sha256"] != manifest.digest:
-            raise InvalidConfiguration(f"{path} holds a run on other data; choose another --out")
+            known, given = run.data(), _describe_data(manifest)
+            differs = [
+                f"{key} {known.get(key)}, now {given[key]}" for key in _COUNTS if known.get(key) != given[key]
+            ]
+            what = "; ".join(differs) or "other labels, groups or folds of as many images"
+            raise InvalidConfiguration(f"{path} holds a run on other data ({what}); choose another --out")
         _add_leaks(run, leaks or {})
         return run
     record = _describe_data(manifest) | {

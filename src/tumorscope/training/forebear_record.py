@@ -19,7 +19,9 @@ from tumorscope.training.folder import RunFolder
 __all__ = ["record_forebears", "sha256_of"]
 
 
-def record_forebears(run: RunFolder, role: str, forebears: Sequence[Mapping[str, Any]]) -> None:
+def record_forebears(
+    run: RunFolder, role: str, forebears: Sequence[Mapping[str, Any]], *, begun: bool = False
+) -> None:
     """Write what a run is made from into its ``data.json``, or make sure that it is the same as before.
 
     Parameters
@@ -30,6 +32,8 @@ def record_forebears(run: RunFolder, role: str, forebears: Sequence[Mapping[str,
         What one of those is called; the key is its plural.
     forebears
         See :meth:`tumorscope.training.forebears.Forebears.record`; weights that were not recorded yet are added.
+    begun
+        Whether the fit that they are for exists, so that others than were recorded are not what it is made from.
 
     Raises
     ------
@@ -40,7 +44,13 @@ def record_forebears(run: RunFolder, role: str, forebears: Sequence[Mapping[str,
     known = data.get(key)
     if known is None:
         known = [{**forebear, "weights": {}} for forebear in forebears]
-    if not (len(known) == len(forebears) and all(map(_same, known, forebears))):
+    same = len(known) == len(forebears) and all(map(_same, known, forebears))
+    if not same or (
+        begun
+        and any(
+            new["weights"].keys() - old["weights"].keys() for old, new in zip(known, forebears, strict=True)
+        )
+    ):
         names = ", ".join(str(forebear["run"]) for forebear in known)
         raise InvalidConfiguration(
             f"{run.path} was made from other {key}, or they were trained again since (they were {names}); name the "

@@ -18,7 +18,7 @@ from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.files import atomic_write
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.models.network import SliceNetwork
-from tumorscope.training.averaging import mean_weights, measure_norms
+from tumorscope.training.averaging import batches_of_an_epoch, mean_weights, measure_norms
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.devices import is_first, wait_for_all
 from tumorscope.training.fit import fit, load_fitted, network_of, write_weights
@@ -50,6 +50,9 @@ class Maker(Protocol):
         allow_leaks: bool = False,
     ) -> None:
         """Check what the networks are made from, and write it into the folder of the run."""
+
+    def describe(self, number: int | None, images: int) -> str:
+        """What is going to be done with so many images, for a line."""
 
     def network(
         self, run: RunFolder, number: int | None, learn: TrainingRows, watch: TrainingRows
@@ -94,6 +97,10 @@ class Training:
         if self.teachers is not None:
             _begin(self.teachers, run, manifest, folds, allow_leaks=allow_leaks)
 
+    def describe(self, number: int | None, images: int) -> str:  # noqa: ARG002  # all fits learn alike
+        """See :class:`Maker`."""
+        return f"{images} images to learn from"
+
     def network(
         self, run: RunFolder, number: int | None, learn: TrainingRows, watch: TrainingRows
     ) -> SliceNetwork:
@@ -134,6 +141,16 @@ class Averaging:
             raise InvalidConfiguration(f"{run.path} holds a run that was trained; choose another --out")
         _begin(self.members, run, manifest, folds, allow_leaks=allow_leaks)
 
+    def describe(self, number: int | None, images: int) -> str:
+        """See :class:`Maker`."""
+        fits = self.members.fits(number)
+        models = (
+            "fold models, since not all runs have a final fit"
+            if len(fits) > len(self.members.runs)
+            else "networks"
+        )
+        return f"the mean of {len(fits)} {models}; its norms are measured on {images} images"
+
     def network(
         self,
         run: RunFolder,
@@ -146,7 +163,7 @@ class Averaging:
         if is_first() and not (folder / WEIGHTS).is_file():
             network = network_of(run.config)
             network.load_state_dict(mean_weights([fit for _, fit in self.members.fits(number)]))
-            measure_norms(network, learn.images, learn.one_a_slice, run.config.seed)
+            measure_norms(network, batches_of_an_epoch(run.config, learn))
             folder.mkdir(parents=True, exist_ok=True)
             atomic_write(folder / INITIAL_WEIGHTS, self.members.origin + "\n")
             write_weights(network, folder / WEIGHTS)
@@ -171,4 +188,5 @@ def _begin(
     else:
         forebears.check_folds(manifest, folds, allow_leaks=allow_leaks)
     if is_first():
-        record_forebears(run, forebears.role, forebears.record(folds=folds))
+        begun = folds is None and run.final.exists()
+        record_forebears(run, forebears.role, forebears.record(folds=folds), begun=begun)

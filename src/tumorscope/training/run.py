@@ -29,7 +29,7 @@ from tumorscope.training.answers import Answers, answer
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.boxes import open_boxes
 from tumorscope.training.devices import is_first, wait_for_all
-from tumorscope.training.folder import SEEN, RunFolder
+from tumorscope.training.folder import SEEN, WEIGHTS, RunFolder
 from tumorscope.training.history import draw_curves
 from tumorscope.training.making import Maker
 from tumorscope.training.novelty import SPACE, fit_novelty_space, save_space
@@ -142,7 +142,10 @@ def cross_fit(
     for number in trained:
         folder = run.fold(int(number))
         inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
-        announce(f"fold {number}: {len(inside)} images to learn from, {len(outside)} held out")
+        if (folder / WEIGHTS).is_file():
+            announce(f"fold {number}: finished before")
+        else:
+            announce(f"fold {number}: {maker.describe(int(number), len(inside))}, {len(outside)} held out")
         learn = _rows(manifest, images, inside, boxes, groups=groups)
         network = maker.network(
             run, int(number), learn, _rows(manifest, images, outside, part=f"fold {number}")
@@ -188,7 +191,10 @@ def final_fit(
     maker.begin(run, manifest, None)
     kept_back = hold_out(manifest, run.config.calibration_fraction, seed=run.config.seed)
     learn, calibrate = np.flatnonzero(~kept_back), np.flatnonzero(kept_back)
-    announce(f"final fit: {len(learn)} images to learn from, {len(calibrate)} kept back for calibration")
+    if (run.final / WEIGHTS).is_file():
+        announce("final fit: finished before")
+    else:
+        announce(f"final fit: {maker.describe(None, len(learn))}, {len(calibrate)} kept back for calibration")
     rows = _rows(manifest, images, learn, _boxes(run, manifest, announce), groups=_groups(run, manifest))
     network = maker.network(run, None, rows, _rows(manifest, images, calibrate, part="calibration"))
     if not is_first():
