@@ -167,7 +167,10 @@ class TestRefusals:
         write_manifest(Manifest(rows, data), data / "manifest.csv")
         before = _digest(started)
         assert _train(data, started, "--resume", "--folds") == 2
-        assert "holds a run on other data; choose another --out" in capsys.readouterr().err
+        assert (
+            "holds a run on other data (other labels, groups or folds of as many images)"
+            in capsys.readouterr().err
+        )
         assert _digest(started) == before
 
     @pytest.mark.parametrize(
