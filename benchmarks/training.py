@@ -39,7 +39,7 @@ from tumorscope.recipes.registry import find_recipe
 from tumorscope.synthesis.phantom import write_phantoms
 from tumorscope.training.batches import BatchStream, TrainingRows
 from tumorscope.training.config import TrainingConfig, configure
-from tumorscope.training.fit import fit
+from tumorscope.training.fit import fit, precision_of
 from tumorscope.training.module import as_input
 
 COMPUTE_TARGET = 0.9
@@ -113,7 +113,7 @@ def _ready(config: TrainingConfig, rows: TrainingRows, steps: int) -> Callable[[
     taken = rows.rows[: config.batch_size]
     images = as_input(torch.from_numpy(np.ascontiguousarray(rows.images[taken]))).to(device)
     labels = torch.from_numpy(rows.labels[taken]).to(device)
-    bf16 = config.precision == "bf16"
+    bf16 = precision_of(config) == "bf16-mixed"  # as the fit that it is compared with
 
     def learn() -> float:
         start = time.perf_counter()

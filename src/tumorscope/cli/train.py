@@ -278,7 +278,7 @@ def _of_settings(
 
 
 def _nothing_else(*given: object) -> None:
-    """A mean has the settings of its members, and is made in moments."""
+    """A mean has the settings of its members, and is made in one process."""
     from tumorscope.core.errors import InvalidConfiguration
 
     if any(value is not None and value != [] for value in given):

@@ -20,9 +20,8 @@ from tumorscope.augmentation.batch import augment_batch
 from tumorscope.models.network import SliceNetwork
 from tumorscope.training.batches import BatchStream, TrainingRows
 from tumorscope.training.config import TrainingConfig
-from tumorscope.training.counters import Purpose, stream_seed
 from tumorscope.training.folder import WEIGHTS
-from tumorscope.training.module import as_input
+from tumorscope.training.module import as_input, augmentation_draws
 
 __all__ = ["batches_of_an_epoch", "mean_weights", "measure_norms"]
 
@@ -81,8 +80,6 @@ def batches_of_an_epoch(config: TrainingConfig, learn: TrainingRows) -> Iterator
         sampling=config.sampling,
     )
     for batch in stream:
-        generator = torch.Generator().manual_seed(
-            stream_seed(config.seed, Purpose.AUGMENTATION, batch.epoch, batch.step, batch.part)
-        )
-        images, _, _ = augment_batch(as_input(batch.images), config.augmentation, generator)
+        draws = augmentation_draws(config.seed, batch)
+        images, _, _ = augment_batch(as_input(batch.images), config.augmentation, draws)
         yield images

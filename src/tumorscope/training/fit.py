@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
     from lightning.pytorch.loggers import Logger
 
-__all__ = ["check_network", "fit", "load_fitted", "network_of", "write_weights"]
+__all__ = ["check_network", "fit", "load_fitted", "network_of", "precision_of", "write_weights"]
 
 CHECKPOINT = "last.ckpt"
 
@@ -135,7 +135,7 @@ def fit(
         trainer = lightning.Trainer(
             **trainer_options(),
             max_epochs=config.epochs,
-            precision=_precision(config),
+            precision=precision_of(config),
             gradient_clip_val=config.gradient_clip,
             accumulate_grad_batches=config.accumulate,
             deterministic=config.deterministic or None,
@@ -224,7 +224,8 @@ def _prepare_process(config: TrainingConfig) -> None:
     torch.set_num_threads(config.threads or shared_threads())
 
 
-def _precision(config: TrainingConfig) -> Precision:
+def precision_of(config: TrainingConfig) -> Precision:
+    """What Lightning is told; ``auto`` means 16 bits where the device has arithmetic for them."""
     if config.precision != "auto":
         return "bf16-mixed" if config.precision == "bf16" else "32-true"
     if torch.cuda.is_available():

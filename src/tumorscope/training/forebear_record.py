@@ -44,13 +44,8 @@ def record_forebears(
     known = data.get(key)
     if known is None:
         known = [{**forebear, "weights": {}} for forebear in forebears]
-    same = len(known) == len(forebears) and all(map(_same, known, forebears))
-    if not same or (
-        begun
-        and any(
-            new["weights"].keys() - old["weights"].keys() for old, new in zip(known, forebears, strict=True)
-        )
-    ):
+    pairs = zip(known, forebears, strict=False)
+    if len(known) != len(forebears) or not all(_same(old, new, begun=begun) for old, new in pairs):
         names = ", ".join(str(forebear["run"]) for forebear in known)
         raise InvalidConfiguration(
             f"{run.path} was made from other {key}, or they were trained again since (they were {names}); name the "
@@ -64,11 +59,11 @@ def record_forebears(
         atomic_write(run.path / "data.json", json.dumps(data | {key: merged}, indent=2) + "\n")
 
 
-def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    shared = old["weights"].keys() & new["weights"].keys()
-    return old["configuration_sha256"] == new["configuration_sha256"] and all(
-        old["weights"][fit] == new["weights"][fit] for fit in shared
-    )
+def _same(old: Mapping[str, Any], new: Mapping[str, Any], *, begun: bool) -> bool:
+    known, given = old["weights"], new["weights"]
+    if old["configuration_sha256"] != new["configuration_sha256"] or (begun and given.keys() - known.keys()):
+        return False
+    return all(known[fit] == given[fit] for fit in known.keys() & given.keys())
 
 
 def sha256_of(path: Path) -> str:

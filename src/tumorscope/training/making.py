@@ -135,9 +135,7 @@ class Averaging:
         allow_leaks: bool = False,
     ) -> None:
         """See :class:`Maker`."""
-        if _MEMBERS not in run.data() and any(run.path.glob(f"*/{WEIGHTS}")) | any(
-            run.path.glob(f"folds/*/{WEIGHTS}")
-        ):
+        if _MEMBERS not in run.data() and any(run.path.rglob(WEIGHTS)):
             raise InvalidConfiguration(f"{run.path} holds a run that was trained; choose another --out")
         _begin(self.members, run, manifest, folds, allow_leaks=allow_leaks)
 

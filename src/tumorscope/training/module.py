@@ -95,9 +95,7 @@ class ClassifierModule(lightning.LightningModule):
     def training_step(self, batch: Batch) -> torch.Tensor:
         """Loss of one augmented batch."""
         seed = self.config.seed
-        generator = torch.Generator().manual_seed(
-            stream_seed(seed, Purpose.AUGMENTATION, batch.epoch, batch.step, batch.part)
-        )
+        generator = augmentation_draws(seed, batch)
         # Layers that draw (dropout) use the global generator; the counters set it anew at every step.
         torch.manual_seed(stream_seed(seed, Purpose.LAYERS, batch.epoch, batch.step, batch.part))
         places = batch.places
@@ -189,6 +187,12 @@ class ClassifierModule(lightning.LightningModule):
         """Let those blocks learn whose turn it is; at every step, since watching sets all of them anew."""
         if self.config.stages != "none":
             set_learning(self.blocks, phase_at(self.phases, self.global_step).blocks)
+
+
+def augmentation_draws(seed: int, batch: Batch) -> torch.Generator:
+    """What the augmentation of a batch draws from: the same for the same batch, whatever was drawn before."""
+    counters = stream_seed(seed, Purpose.AUGMENTATION, batch.epoch, batch.step, batch.part)
+    return torch.Generator().manual_seed(counters)
 
 
 def as_input(images: torch.Tensor) -> torch.Tensor:

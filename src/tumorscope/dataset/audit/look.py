@@ -140,9 +140,8 @@ class _Asking:
         if facts.pixels_sha256 in self._prepared:
             return None
         prepared = preprocess(image, self._model.size)
-        self._prepared.add(
-            facts.pixels_sha256
-        )  # only now: an image that cannot be prepared stands for no other
+        # Only now: an image that cannot be prepared stands for no other.
+        self._prepared.add(facts.pixels_sha256)
         return prepared
 
     def ask(self, noted: Iterable[_Noted]) -> None:
