@@ -77,6 +77,18 @@ def test_too_large_a_body_is_refused_declared_or_not(server: Server, client: htt
     assert client.get("/v1/health/ready").status_code == 200
 
 
+def test_a_header_without_an_end_is_cut_off(server: Server, client: httpx.Client) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        try:
+            connection.sendall(b"GET /v1/model HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * (4 << 20))
+            answer = connection.makefile("rb").read()
+        except ConnectionError:
+            pass  # closed before all was sent
+        else:
+            assert answer.startswith(b"HTTP/1.1 400")
+    assert client.get("/v1/health/ready").status_code == 200
+
+
 def png_bomb() -> bytes:
     """A header that claims 60,000 x 60,000 pixels."""
 

@@ -52,6 +52,8 @@ def serve(settings: Settings, started: Callable[[str], None]) -> None:
         address = f"{scheme}://{host}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             app,
+            loop="auto",  # uvloop, where there is one for the system
+            http="h11",  # refuses a header that has no end; the faster parser takes it all into memory
             access_log=False,
             log_config=None,
             log_level="warning",
