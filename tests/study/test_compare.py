@@ -15,6 +15,7 @@ from tumorscope.cli.main import run
 from tumorscope.dataset.manifest import Manifest, OfficialSplit
 from tumorscope.dataset.manifest_file import write_manifest
 from tumorscope.study.document import Comparison, Row, read_comparison
+from tumorscope.study.words import DEFAULT_RECIPES
 from tumorscope.synthesis.phantom import write_phantoms
 
 Capture = pytest.CaptureFixture[str]
@@ -118,8 +119,12 @@ def test_costs_times_and_curves_come_from_the_runs(compared: tuple[Path, Manifes
     assert light.curves[0].epochs == (1, 2, 3)
 
 
-def test_recipes_that_nobody_ran_are_rows(compared: tuple[Path, Manifest]) -> None:
-    vgg = _row(read_comparison(compared[0]), "vgg16")
+def test_recipes_that_were_asked_for_and_never_run_are_rows_and_no_others(
+    compared: tuple[Path, Manifest],
+) -> None:
+    comparison = read_comparison(compared[0])
+    assert {row.name for row in comparison.rows} == set(DEFAULT_RECIPES)
+    vgg = _row(comparison, "vgg16")
     assert not vgg.ran
     assert {result.state for result in vgg.results} == {"not run"}
     assert vgg.published is not None
@@ -178,6 +183,28 @@ def test_runs_are_taken_under_a_name_and_broken_answers_are_refused(
     capsys.readouterr()
     assert run([*command, "--from", f"x={broken}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_its_own_run_is_not_a_second_row(
+    compared: tuple[Path, Manifest], data: Path, capsys: Capture
+) -> None:
+    out = compared[0]
+    command = ["study", "--data", str(data), "--out", str(out), "--compare", "--no-progress"]
+    assert run([*command, "--from", f"again={out / 'runs/light-cnn/folds'}"]) == 2
+    assert "own run of light-cnn" in capsys.readouterr().err
+
+
+def test_commands_can_be_copied_and_tables_are_not_wrapped_in_a_pipe(
+    compared: tuple[Path, Manifest], data: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "a_study"
+    shutil.copytree(compared[0], out)
+    assert run(["study", "--data", str(data), "--out", str(out), "--compare", "--no-progress"]) == 0
+    command = read_comparison(out).command
+    assert "a_study" in command
+    assert f"- **everything:** `{command}`\n" in (out / "comparison.md").read_text(encoding="utf-8")
+    head = next(line for line in capsys.readouterr().out.splitlines() if "original study" in line)
+    assert "patient-wise" in head
 
 
 def test_answers_about_other_images_are_not_compared(

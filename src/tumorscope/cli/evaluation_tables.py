@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from tumorscope.cli.text import plain_console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -16,10 +18,7 @@ __all__ = ["show"]
 
 def show(result: dict[str, Any]) -> None:
     """Print a document of :mod:`tumorscope.evaluation.document`."""
-    from rich.console import Console
-
-    # Names of models and paths are text, not markup.
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = plain_console()
     console.print(f"{result['model']}, protocol {result['protocol']}", style="bold")
     console.print(result["protocol_meaning"])
     console.print(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tumorscope.cli.text import plain_console
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -61,10 +63,7 @@ def info(
     if form is Format.JSON:
         typer.echo(card.model_dump_json(indent=2))
         return
-    from rich.console import Console
-
-    # Cards of strangers are text, not markup.
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = plain_console()
     for part in _page(card):
         console.print(part)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tumorscope.cli.text import plain_console
+
 if TYPE_CHECKING:
     from tumorscope.reporting.writing import Table as Block
     from tumorscope.study.document import Comparison
@@ -40,13 +42,10 @@ def show_plan(study: Study) -> None:
 
 def show_comparison(comparison: Comparison) -> None:
     """Print accuracy under every protocol, the paired tests, and what failed."""
-    from rich.console import Console
-
     from tumorscope.reporting.page import spoken
     from tumorscope.study.tables import glance_table, not_run, reasons, test_table
 
-    # Names of models and paths are text, not markup.
-    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = plain_console()
     names = not_run(comparison)
     console.print(_table(glance_table(comparison), without=names))
     for protocol in comparison.protocols:

@@ -6,10 +6,27 @@ stream's encoding lacks is escaped.
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-__all__ = ["complain", "encodable", "printable", "shortened"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["complain", "encodable", "plain_console", "printable", "shortened"]
+
+_PIPE_COLUMNS = 160
+"""A pipe has no width, and a table that is wrapped at 80 columns is hard to search."""
+
+
+def plain_console() -> Console:
+    """Standard output for tables; names of models and paths are text there, not markup."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPE_COLUMNS
+    return console
 
 
 def complain(message: str, *, kind: str = "error") -> None:

@@ -25,6 +25,7 @@ from tumorscope.reporting.verdict_lines import missing, not_measured
 from tumorscope.reporting.writing import (
     Block,
     Bullets,
+    Commands,
     Facts,
     Paper,
     Paragraph,
@@ -211,7 +212,7 @@ def _measured(measured: Measured) -> Iterator[Block]:
     yield Paragraph(_size(measured.images, measured.slices, measured.groups, measured.patients))
     yield from _figures(measured.figures)
     yield _confusion(tuple(CLASS_ORDER), measured.confusion)
-    yield Facts((("Made again by", measured.command),))
+    yield Commands((("Made again by", measured.command),))
 
 
 def _evaluated(evaluated: Evaluated) -> Iterator[Block]:
@@ -223,7 +224,7 @@ def _evaluated(evaluated: Evaluated) -> Iterator[Block]:
     yield _confusion(evaluated.class_order, evaluated.confusion)
     if evaluated.notes:
         yield Bullets(evaluated.notes)
-    yield Facts((("Made again by", evaluated.command),))
+    yield Commands((("Made again by", evaluated.command),))
 
 
 def _beyond(evaluated: Evaluated) -> Iterator[Block]:

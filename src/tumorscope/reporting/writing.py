@@ -16,6 +16,7 @@ from tumorscope.reporting.page import printable
 __all__ = [
     "Block",
     "Bullets",
+    "Commands",
     "Facts",
     "Paper",
     "Paragraph",
@@ -56,6 +57,14 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Commands:
+    """Names, and the command line that makes each again."""
+
+    kind: ClassVar[str] = "commands"
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Rows under a head; ``numbers`` says how many of the last columns hold numbers."""
 
@@ -66,7 +75,7 @@ class Table:
     numbers: int = 0
 
 
-Block = Paragraph | Bullets | Facts | Table
+Block = Paragraph | Bullets | Facts | Commands | Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,17 @@ def _lines(block: Block) -> list[str]:
         return [f"- {escaped(item)}" for item in block.items]
     if isinstance(block, Facts):
         return [f"- **{escaped(name)}:** {escaped(value)}" for name, value in block.rows]
+    if isinstance(block, Commands):
+        return [f"- **{escaped(name)}:** {_code(command)}" for name, command in block.rows]
     return _table(block)
+
+
+def _code(text: str) -> str:
+    """A line of code that can be copied as it stands; the fence is longer than any in it (CommonMark 0.31, 6.1)."""
+    line = " ".join(printable(text).split())
+    fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
+    space = " " if "`" in (line[:1], line[-1:]) else ""
+    return f"{fence}{space}{line}{space}{fence}"
 
 
 def _table(block: Table) -> list[str]:

@@ -17,6 +17,8 @@ from tumorscope.training.config import TrainingConfig
 __all__ = ["check_settings", "is_finished"]
 
 Part = Literal["official", "folds"]
+_OF_THE_MACHINE = frozenset({"threads", "checkpoint_seconds"})
+"""Settings that change the time of a run, and nothing of what it is a run of."""
 
 
 def check_settings(path: Path, config: TrainingConfig) -> None:
@@ -35,7 +37,11 @@ def check_settings(path: Path, config: TrainingConfig) -> None:
         given = TrainingConfig.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except (ValueError, yaml.YAMLError) as error:
         raise InvalidConfiguration(f"{file} is not a training configuration of this version") from error
-    changed = [key for key in TrainingConfig.model_fields if getattr(given, key) != getattr(config, key)]
+    changed = [
+        key
+        for key in TrainingConfig.model_fields
+        if key not in _OF_THE_MACHINE and getattr(given, key) != getattr(config, key)
+    ]
     if changed:
         raise InvalidConfiguration(
             f"{path} holds a run with other settings (differs in {', '.join(changed)}); give the same by --set, take "

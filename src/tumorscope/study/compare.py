@@ -18,7 +18,7 @@ from tumorscope.evaluation.intervals import LEVEL, METHOD, RESAMPLES
 from tumorscope.evaluation.predictions import PredictionTable
 from tumorscope.evaluation.protocol import Protocol
 from tumorscope.evaluation.synthetic import synthetic_notes
-from tumorscope.recipes.registry import RECIPES, find_recipe
+from tumorscope.recipes.registry import find_recipe
 from tumorscope.study.document import Comparison, DataFacts, PairedTest, Result, Row
 from tumorscope.study.facts import curves_of
 from tumorscope.study.kept import KeptResults, digest_of_split
@@ -91,7 +91,6 @@ def compare_rows(
             if table is not None and result.state == "measured":
                 tables[protocol][row.name] = table
         measured.append(_row(row, tuple(results)))
-    named = {row.recipe for row in measured}
     tests: list[PairedTest] = []
     notes: list[str] = []
     for protocol, answers in tables.items():
@@ -103,7 +102,7 @@ def compare_rows(
         data=_data(request, manifest),
         protocols={NAMES[protocol]: protocol.meaning for protocol in request.protocols},
         interval=f"{LEVEL:.0%}, {METHOD}, {RESAMPLES} resamples",
-        rows=(*measured, *(_not_run(name, request) for name in RECIPES if name not in named)),
+        rows=tuple(measured),
         tests=tuple(tests),
         notes=(*synthetic_notes(row.source for row in manifest), PUBLISHED_NOTE, *notes),
     )
@@ -185,17 +184,6 @@ def _is_there(part: PlannedPart) -> bool:
     if part.path.is_file():
         return True
     return (part.path / ("bundle.onnx" if part.name == "official" else "predictions.csv")).is_file()
-
-
-def _not_run(name: str, request: StudyRequest) -> Row:
-    recipe = RECIPES[name]
-    return Row(
-        name=name,
-        recipe=name,
-        summary=recipe.summary,
-        results=tuple(Result(protocol=NAMES[protocol], state="not run") for protocol in request.protocols),
-        published=PUBLISHED.get(name),
-    )
 
 
 def _data(request: StudyRequest, manifest: Manifest) -> DataFacts:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from tumorscope.core.version import __version__
 from tumorscope.reporting.page import count, spoken
-from tumorscope.reporting.writing import Block, Bullets, Facts, Paper, Paragraph, Section, markdown
+from tumorscope.reporting.writing import Block, Bullets, Commands, Paper, Paragraph, Section, markdown
 from tumorscope.study.document import Comparison, Name
 from tumorscope.study.tables import (
     class_table,
@@ -85,7 +85,7 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
     yield Section("costs", "What they cost", (cost_table(comparison), Paragraph(COUNTED)))
     yield Section("tests", "Against each other", tuple(_tests(comparison)))
     yield Section("notes", "Notes", (Bullets((*comparison.notes, *HOW_TO_READ)),))
-    yield Section("again", "Made again by", (Facts(tuple(_commands(comparison))),))
+    yield Section("again", "Made again by", (Commands(tuple(_commands(comparison))),))
 
 
 def _glance(comparison: Comparison) -> Iterator[Block]:

@@ -7,10 +7,10 @@ run costs nothing.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.labels import CLASS_ORDER
@@ -35,6 +35,7 @@ OFFICIAL_MANIFEST = "official.csv"
 """The data with the official split as parts, beside the comparison; the official runs are trained on it."""
 
 PartName = Literal["official", "folds"]
+_PARTS: tuple[PartName, ...] = get_args(PartName)
 Action = Literal["train", "go on", "finished", "taken", "not run"]
 
 
@@ -98,6 +99,7 @@ def make_plan(request: StudyRequest, manifest: Manifest) -> tuple[PlannedRow, ..
     if "official" in needed:
         official_parts(manifest)
     taken = take(request.taken, manifest)
+    _check_not_own(request, taken)
     folds = count_folds(manifest)
     rows = [_planned(request, recipe, needed, taken.get(recipe), folds) for recipe in request.recipes]
     further = [
@@ -140,6 +142,19 @@ def count_folds(manifest: Manifest) -> int:
     """How many folds a cross-fitted run of this data has; four are made where it names none."""
     folds = {row.fold for row in manifest if row.part in {None, Part.TRAIN}}
     return 4 if None in folds else len(folds)
+
+
+def _check_not_own(request: StudyRequest, taken: Mapping[str, Sources]) -> None:
+    """One run must not be two rows."""
+    own = {_folder(request, recipe, part).resolve(): recipe for recipe in request.recipes for part in _PARTS}
+    for name, sources in taken.items():
+        for path in (sources.official, sources.folds):
+            recipe = None if path is None or name in request.recipes else own.get(path.resolve())
+            if recipe is not None:
+                raise InvalidConfiguration(
+                    f"--from {name}={path} is this study's own run of {recipe}, which is compared anyway; leave one "
+                    "of them out"
+                )
 
 
 def _needed(protocols: Sequence[Protocol]) -> tuple[PartName, ...]:
@@ -186,7 +201,7 @@ def _of_study(
     wanted: int | None,
     reason: str,
 ) -> PlannedPart:
-    path = request.out / "runs" / recipe.replace(":", "-") / name
+    path = _folder(request, recipe, name)
     if config is None:
         finished = is_finished(path, name, wanted)
         return PlannedPart(name, "finished" if finished else "not run", path, why_not=reason)
@@ -202,6 +217,10 @@ def _of_study(
             "--compare, or choose another --out"
         )
     return PlannedPart(name, "go on", path, command)
+
+
+def _folder(request: StudyRequest, recipe: str, name: PartName) -> Path:
+    return request.out / "runs" / recipe.replace(":", "-") / name
 
 
 def _command(request: StudyRequest, recipe: str, name: PartName, path: Path) -> str:
