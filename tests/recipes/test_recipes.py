@@ -114,7 +114,7 @@ class TestListing:
 
     def test_the_page_has_the_same_table(self) -> None:
         listed = re.findall(
-            r"^\| `([\w-]+)` \| `([\w-]+)` \| (\d+) \| ([\w-]+) \| (\S+) \| (\d+) \|",
+            r"^\| `([\w-]+)` \| `([\w-]+)` \| (\d+) \| ([\w-]+) \| (\S+) \| (\d+) \| (\d+) \|",
             PAGE.read_text(encoding="utf-8"),
             flags=re.MULTILINE,
         )
@@ -125,6 +125,7 @@ class TestListing:
                 str(recipe.image_size),
                 recipe.initial_weights,
                 f"{recipe.defaults.learning_rate:g}",
+                str(recipe.defaults.batch_size),
                 str(recipe.defaults.epochs),
             )
             for recipe in RECIPES.values()

@@ -25,6 +25,7 @@ def _lines(recipe: Recipe) -> list[str]:
         recipe.name,
         f"    {recipe.summary}",
         f"    {recipe.image_size} pixels, {recipe.initial_weights} weights, {recipe.optimiser} at "
-        f"{start.learning_rate:g} for {start.epochs} epochs, augmentation {recipe.augmentation}{stages}",
+        f"{start.learning_rate:g}, {start.batch_size} a batch, {start.epochs} epochs, augmentation "
+        f"{recipe.augmentation}{stages}",
         f"    {recipe.reference}",
     ]

@@ -50,6 +50,8 @@ class Defaults:
         Whether to start from ImageNet weights.
     epochs
         Passes in which each distinct slice is drawn once.
+    batch_size
+        Images a step.
     learning_rate
         Largest rate of the optimiser, after a linear warm-up and before a cosine to zero.
     weight_decay
@@ -64,6 +66,7 @@ class Defaults:
 
     pretrained: bool = True
     epochs: int = 10
+    batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     warmup: float = 0.1
@@ -150,7 +153,8 @@ _LESIONS = Defaults(
     sampling="class",
     supervision=BoxLessons(pointing=0.2, box=1.0, paste=0.2, heal=0.05, decoy=0.2),
 )
-_SCRATCH = Defaults(pretrained=False, epochs=30)
+# From random weights a network needs many steps: with batches of 32, two or three thousand slices give too few.
+_SCRATCH = Defaults(pretrained=False, epochs=30, batch_size=8)
 _CONVOLUTION = Defaults(learning_rate=5e-4)
 _ATTENTION = Defaults(learning_rate=2e-4, weight_decay=0.05)
 
