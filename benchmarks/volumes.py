@@ -5,7 +5,11 @@ and one with a glioma (TCIA Brain-Tumor-Progression, T1 after contrast, with a m
 its file does not say how thick they are). One head is one patient, so nothing here is a rate for patients: the
 figures compare bundles, and show what a scanner of which a bundle has seen nothing does to it.
 
-``python benchmarks/volumes.py --data D [--model BUNDLE]...`` prints a row a bundle and writes nothing.
+Further healthy heads are named by ``--healthy FILE.nii.gz``; voxels of equal sides are taken for granted. One that a
+package brings is Colin27, 27 scans of one man (T1): ``templates/ch2.nii.gz`` of Debian's ``mricron-data``.
+
+``python benchmarks/volumes.py --data D [--healthy FILE]... [--model BUNDLE]...`` prints some lines a bundle and writes
+nothing.
 """
 
 from __future__ import annotations
@@ -90,12 +94,16 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with nifti/ and dicom-t1/")
     parser.add_argument("--model", action="append", help="bundle; the shipped one if left out")
+    parser.add_argument(
+        "--healthy", type=Path, action="append", default=[], help="NIfTI file of a healthy head"
+    )
     options = parser.parse_args()
     nifti = options.data / "nifti"
     average = healthy_slices(nifti / "icbm152_t1.nii.gz")
     tumour, masks = glioma_slices(
         nifti / "tcia_btp_03_pre_scan_t1.nii.gz", nifti / "tcia_btp_03_pre_mask.nii.gz"
     )
+    further = {path.name: healthy_slices(path) for path in options.healthy}
     volunteer = str(options.data / "dicom-t1")
     for model in options.model or [None]:
         classifier = load(model)
@@ -106,6 +114,11 @@ def main() -> None:
             "  healthy, average head called notumor  ", share(answers(classifier, average), Diagnosis.NOTUMOR)
         )
         print("  healthy, volunteer called notumor     ", share(own, Diagnosis.NOTUMOR))
+        for name, slices in further.items():
+            print(
+                f"  healthy, {name} called notumor".ljust(40),
+                share(answers(classifier, slices), Diagnosis.NOTUMOR),
+            )
         print("  glioma called glioma                  ", share(found, Diagnosis.GLIOMA))
         sick = [key for key in Diagnosis if key is not Diagnosis.NOTUMOR]
         print("  glioma called any tumour              ", share(found, *sick))
