@@ -38,6 +38,7 @@ from tumorscope.training.stopping import BestWeights, split_off
 from tumorscope.training.teachers import check_teaching
 
 if TYPE_CHECKING:
+    from lightning import Trainer
     from lightning.pytorch.callbacks import Callback
     from lightning.pytorch.loggers import Logger
 
@@ -96,9 +97,6 @@ def fit(
     if (folder / WEIGHTS).is_file():
         return load_fitted(config, folder)
     _prepare_process(config)
-    import lightning
-    from lightning.pytorch.callbacks import RichProgressBar
-
     from tumorscope.training.history import History
     from tumorscope.training.interrupt import interruptible
     from tumorscope.training.timing import Stopwatch
@@ -119,58 +117,25 @@ def fit(
         part=own_part(),
     )
     steps = math.ceil(len(stream) / config.accumulate)
-    network, origin = _initial_network(config)
-    if is_first():
-        atomic_write(folder / INITIAL_WEIGHTS, origin + "\n")
-    module = ClassifierModule(network, config, config.epochs * steps, teaching)
-    if config.class_weights == "balanced":
-        module.weigh(
-            balanced_weights(learn.labels[learn.rows].tolist(), [learn.slice_ids[row] for row in learn.rows])
-        )
-    saver = StepCheckpoint(checkpoint, config.checkpoint_seconds, config.accumulate)
-    # On standard error, and only where that is a terminal.
-    bar = RichProgressBar(refresh_rate=5, console_kwargs={"stderr": True})
+    module = _initial_module(config, learn, config.epochs * steps, folder, teaching)
     batch_size = min(config.batch_size, learn.distinct)
     with _quiet(), _determinism(), explained(config, batch_size), interruptible() as interruption:
-        trainer = lightning.Trainer(
-            **trainer_options(),
-            max_epochs=config.epochs,
-            precision=precision_of(config),
-            gradient_clip_val=config.gradient_clip,
-            accumulate_grad_batches=config.accumulate,
-            deterministic=config.deterministic or None,
-            plugins=[WholeFiles()],
-            callbacks=[
-                saver,
-                DivergenceGuard(config, folder),
-                History(folder, watch.part),
-                *([best] if best else []),
-                Stopwatch(folder),
-                interruption,
-                *([bar] if progress else []),
-                *callbacks,
-            ],
-            logger=list(loggers(folder)) if loggers else False,
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
+        own = [
+            StepCheckpoint(checkpoint, config.checkpoint_seconds, config.accumulate),
+            DivergenceGuard(config, folder),
+            History(folder, watch.part),
+            *([best] if best else []),
+            Stopwatch(folder),
+            interruption,
+        ]
+        trainer = _trainer(config, [*own, *callbacks], loggers(folder) if loggers else (), progress=progress)
         trainer.fit(
             module,
             train_dataloaders=DataLoader(stream, batch_size=None),
             val_dataloaders=DataLoader(_Watch(watch, config.batch_size, own_part()), batch_size=None),
             ckpt_path=checkpoint if checkpoint.is_file() else None,
         )
-    trained = module.trained.cpu().eval()
-    if best is not None:
-        best.put_back(trained)
-    wait_for_all()  # before the first removes what others still read
-    if is_first():
-        write_weights(trained, folder / WEIGHTS)
-        checkpoint.unlink(missing_ok=True)
-        if best is not None:
-            best.forget()
-    return trained
+    return _finished(module.trained.cpu().eval(), best, folder)
 
 
 def check_network(config: TrainingConfig) -> None:
@@ -206,6 +171,58 @@ def write_weights(network: SliceNetwork, path: Path) -> None:
 
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     atomic_write(path, save(tensors))
+
+
+def _initial_module(
+    config: TrainingConfig, learn: TrainingRows, steps: int, folder: Path, teaching: Teaching | None
+) -> ClassifierModule:
+    """What is trained, as it is before the first of so many steps; the folder says where its weights are from."""
+    network, origin = _initial_network(config)
+    if is_first():
+        atomic_write(folder / INITIAL_WEIGHTS, origin + "\n")
+    module = ClassifierModule(network, config, steps, teaching)
+    if config.class_weights == "balanced":
+        module.weigh(
+            balanced_weights(learn.labels[learn.rows].tolist(), [learn.slice_ids[row] for row in learn.rows])
+        )
+    return module
+
+
+def _trainer(
+    config: TrainingConfig, callbacks: Sequence[Callback], loggers: Sequence[Logger], *, progress: bool
+) -> Trainer:
+    import lightning
+    from lightning.pytorch.callbacks import RichProgressBar
+
+    # On standard error, and only where that is a terminal.
+    bar = [RichProgressBar(refresh_rate=5, console_kwargs={"stderr": True})] if progress else []
+    return lightning.Trainer(
+        **trainer_options(),
+        max_epochs=config.epochs,
+        precision=precision_of(config),
+        gradient_clip_val=config.gradient_clip,
+        accumulate_grad_batches=config.accumulate,
+        deterministic=config.deterministic or None,
+        plugins=[WholeFiles()],
+        callbacks=[*callbacks, *bar],
+        logger=list(loggers) or False,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def _finished(trained: SliceNetwork, best: BestWeights | None, folder: Path) -> SliceNetwork:
+    """Leave the weights in the folder, and nothing that only going on needs."""
+    if best is not None:
+        best.put_back(trained)
+    wait_for_all()  # before the first removes what others still read
+    if is_first():
+        write_weights(trained, folder / WEIGHTS)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        if best is not None:
+            best.forget()
+    return trained
 
 
 def _initial_network(config: TrainingConfig) -> tuple[SliceNetwork, str]:
