@@ -100,7 +100,7 @@ def test_python(checkout: Path) -> None:
 @pytest.mark.parametrize("piece", PIECES, ids=lambda piece: f"{piece.file.name}: {piece.of}")
 def test_figures_are_those_of_the_records(piece: Piece) -> None:
     assert piece.written() == piece.write()
-    assert re.search(r"\d\.\d %", piece.written())
+    assert re.search(r"\d\.\d\s%", piece.written())
 
 
 def test_the_record_gives_the_figures_of_the_shipped_bundle(checkout: Path) -> None:

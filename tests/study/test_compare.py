@@ -195,8 +195,13 @@ def test_its_own_run_is_not_a_second_row(
 
 
 def test_commands_can_be_copied_and_tables_are_not_wrapped_in_a_pipe(
-    compared: tuple[Path, Manifest], data: Path, tmp_path: Path, capsys: Capture
+    compared: tuple[Path, Manifest],
+    data: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # a user's own width is kept to
     out = tmp_path / "a_study"
     shutil.copytree(compared[0], out)
     assert run(["study", "--data", str(data), "--out", str(out), "--compare", "--no-progress"]) == 0
