@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tumorscope.cli.processes import as_one, start_or_join
+from tumorscope.cli.training_order import DEFAULT_RECIPE, Settings, order_of, required
 from tumorscope.recipes.registry import RECIPES
 from tumorscope.training.loggers import LoggerName
 
@@ -33,9 +34,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; made where it does not exist.")] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            help=f"What to train; recipes are {', '.join(RECIPES)}. efficientnet-lite0 if left out."
-        ),
+        typer.Option(help=f"What to train; recipes are {', '.join(RECIPES)}. {DEFAULT_RECIPE} if left out."),
     ] = None,
     config_file: Annotated[
         Path | None,
@@ -131,8 +130,6 @@ def train(
       tumorscope train --data manifest.csv --out runs/student --folds --teacher runs/large --teacher runs/other
       tumorscope train --data manifest.csv --out runs/mean --folds --average runs/first --average runs/second
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
-    from tumorscope.cli.training_order import Settings, order_of, required
-
     given = Settings(recipe, config_file, settings or [], weights, teacher or [], average or [])
     given.refuse_beside_average(logger, devices, nodes)
     chosen = given.chosen()

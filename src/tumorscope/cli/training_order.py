@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from tumorscope.training.split import TrainingData
     from tumorscope.training.teachers import Teachers
 
-__all__ = ["Chosen", "Order", "Settings", "order_of", "required"]
+__all__ = ["DEFAULT_RECIPE", "Chosen", "Order", "Settings", "order_of", "required"]
 
-_DEFAULT = "efficientnet-lite0"
+DEFAULT_RECIPE = "efficientnet-lite0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Settings:
 
         given = None if self.config_file is None else read_config_file(self.config_file, self.recipe)
         config = configure(
-            (given.recipe if given else self.recipe) or _DEFAULT,
+            (given.recipe if given else self.recipe) or DEFAULT_RECIPE,
             [
                 *([f"distillation.weight={WEIGHT_WITH_TEACHERS}"] if self.teachers else []),
                 *(given.settings if given else ()),
