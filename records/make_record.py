@@ -16,7 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorscope.evaluation.predictions import PredictionTable, read_predictions, write_predictions
+from tumorscope.evaluation.predictions import (
+    PREDICTIONS_NAME,
+    PredictionTable,
+    read_predictions,
+    write_predictions,
+)
 
 KEPT = (
     "config.yaml",
@@ -49,18 +54,28 @@ def anonymous(table: PredictionTable) -> PredictionTable:
     )
 
 
+def copy_files(source: Path, target: Path, patterns: tuple[str, ...]) -> None:
+    """Copy the files below a folder that match any of the patterns."""
+    for pattern in patterns:
+        for file in sorted(source.glob(pattern)):
+            place = target / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+
+
+def copy_answers(run: Path, record: Path) -> None:
+    """Write the out-of-fold answers of a run into its record."""
+    write_predictions(anonymous(read_predictions(run)), record / PREDICTIONS_NAME)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a finished run")
     parser.add_argument("name", help="name of the record")
     arguments = parser.parse_args()
     record = Path(__file__).parent / arguments.name
-    for pattern in KEPT:
-        for source in sorted(arguments.run.glob(pattern)):
-            target = record / source.relative_to(arguments.run)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    write_predictions(anonymous(read_predictions(arguments.run)), record / "predictions.csv")
+    copy_files(arguments.run, record, KEPT)
+    copy_answers(arguments.run, record)
     print(f"{record}: measure it with tumorscope evaluate --model {record} --protocol patient-wise")
 
 

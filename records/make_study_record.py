@@ -12,9 +12,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from make_record import KEPT, anonymous
+from make_record import KEPT, copy_answers, copy_files
 
-from tumorscope.evaluation.predictions import PREDICTIONS_NAME, read_predictions, write_predictions
+from tumorscope.evaluation.predictions import PREDICTIONS_NAME
 from tumorscope.study.document import Comparison, read_comparison
 
 WHOLE = ("comparison.json", "comparison.md", "comparison.html", "plots/*.svg")
@@ -33,26 +33,18 @@ def main() -> int:
         return 2
     record = Path(__file__).parent / arguments.name
     shutil.rmtree(record, ignore_errors=True)
-    _copy(arguments.study, record, WHOLE)
+    copy_files(arguments.study, record, WHOLE)
     for path in sorted(arguments.study.glob("runs/*/*")):
-        _copy(path, record / path.relative_to(arguments.study), OF_RUNS)
+        place = record / path.relative_to(arguments.study)
+        copy_files(path, place, OF_RUNS)
         if (path / PREDICTIONS_NAME).is_file():
-            answers = anonymous(read_predictions(path))
-            write_predictions(answers, record / path.relative_to(arguments.study) / PREDICTIONS_NAME)
+            copy_answers(path, place)
     print(f"{record}: read {record / 'comparison.md'}")
     return 0
 
 
 def _runs(comparison: Comparison) -> list[str]:
     return [result.run for row in comparison.rows for result in row.results if result.run]
-
-
-def _copy(source: Path, target: Path, patterns: tuple[str, ...]) -> None:
-    for pattern in patterns:
-        for file in sorted(source.glob(pattern)):
-            place = target / file.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, place)
 
 
 if __name__ == "__main__":

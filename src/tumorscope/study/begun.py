@@ -37,11 +37,7 @@ def check_settings(path: Path, config: TrainingConfig) -> None:
         given = TrainingConfig.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except (ValueError, yaml.YAMLError) as error:
         raise InvalidConfiguration(f"{file} is not a training configuration of this version") from error
-    changed = [
-        key
-        for key in TrainingConfig.model_fields
-        if key not in _OF_THE_MACHINE and getattr(given, key) != getattr(config, key)
-    ]
+    changed = [key for key in given.differences(config) if key not in _OF_THE_MACHINE]
     if changed:
         raise InvalidConfiguration(
             f"{path} holds a run with other settings (differs in {', '.join(changed)}); give the same by --set, take "

@@ -168,6 +168,10 @@ class TrainingConfig(BaseModel):
         """Whether a fit has to know which images belong to one patient."""
         return self.patience > 0 or "patient" in self.sampling
 
+    def differences(self, other: TrainingConfig) -> list[str]:
+        """Names of the settings in which another configuration differs."""
+        return [key for key in type(self).model_fields if getattr(self, key) != getattr(other, key)]
+
     @property
     def sha256(self) -> str:
         """Hash of the configuration in canonical JSON, 64 hex digits."""

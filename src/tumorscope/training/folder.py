@@ -181,8 +181,7 @@ def check_configuration(path: Path, config: TrainingConfig) -> RunFolder | None:
     if not (path / "config.yaml").is_file():
         return None
     run = open_run(path)
-    changed = [k for k in TrainingConfig.model_fields if getattr(run.config, k) != getattr(config, k)]
-    if changed:
+    if changed := run.config.differences(config):
         raise InvalidConfiguration(
             f"{path} holds a run with another configuration (differs in {', '.join(changed)}); choose another --out"
         )
