@@ -32,6 +32,7 @@ from tumorscope.inference.verify import verify
 from tumorscope.synthesis.phantom import write_phantoms
 from tumorscope.training.folder import open_run, start_run
 from tumorscope.training.history import COLUMNS, read_history
+from tumorscope.training.timing import TIME
 
 WITH_BARS = [word for word in TINY if word != "--no-progress"]
 INTERRUPTIBLE = """
@@ -349,6 +350,15 @@ class TestResume:
         assert after.keys() == before.keys()
         fold = str(Path("folds") / "2" / "weights.safetensors")
         assert after[fold] == before[fold]
+
+    def test_it_goes_on_with_the_threads_of_now(self, tiny_run: TinyRun, started: Path) -> None:
+        time_of_fold = started / "folds" / "2" / TIME
+        began = json.loads(time_of_fold.read_text(encoding="utf-8"))["threads"]
+        config = (started / "config.yaml").read_bytes()
+        shutil.rmtree(started / "folds" / "2")
+        assert _train(tiny_run.data, started, "--folds", "--resume", "--set", f"threads={began + 1}") == 0
+        assert json.loads(time_of_fold.read_text(encoding="utf-8"))["threads"] == began + 1
+        assert (started / "config.yaml").read_bytes() == config
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to whole consoles only")
     def test_ctrl_c_ends_with_130_and_leaves_a_checkpoint(self, tiny_run: TinyRun, tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ _LESIONS = Defaults(
 # From random weights a network needs many steps: with batches of 32, two or three thousand slices give too few.
 _SCRATCH = Defaults(pretrained=False, epochs=30, batch_size=8)
 # With batch normalisation, batches of 8 and a rate of 0.001 it unlearns what it began to.
-_DEEP_SCRATCH = Defaults(pretrained=False, epochs=30, batch_size=8, learning_rate=3e-4)
+_DEEP_SCRATCH = Defaults(pretrained=False, epochs=60, batch_size=8, learning_rate=3e-4)
 _CONVOLUTION = Defaults(learning_rate=5e-4)
 _ATTENTION = Defaults(learning_rate=2e-4, weight_decay=0.05)
 

@@ -17,8 +17,6 @@ from tumorscope.training.config import TrainingConfig
 __all__ = ["check_settings", "is_finished"]
 
 Part = Literal["official", "folds"]
-_OF_THE_MACHINE = frozenset({"threads", "checkpoint_seconds"})
-"""Settings that change the time of a run, and nothing of what it is a run of."""
 
 
 def check_settings(path: Path, config: TrainingConfig) -> None:
@@ -37,8 +35,7 @@ def check_settings(path: Path, config: TrainingConfig) -> None:
         given = TrainingConfig.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except (ValueError, yaml.YAMLError) as error:
         raise InvalidConfiguration(f"{file} is not a training configuration of this version") from error
-    changed = [key for key in given.differences(config) if key not in _OF_THE_MACHINE]
-    if changed:
+    if changed := given.differences(config):
         raise InvalidConfiguration(
             f"{path} holds a run with other settings (differs in {', '.join(changed)}); give the same by --set, take "
             "it as it is by --from in another --out, or choose another --out"

@@ -91,6 +91,9 @@ _NEWER = (
 )
 """Settings that came after the first recorded runs."""
 
+_OF_THE_MACHINE = frozenset({"threads", "checkpoint_seconds"})
+"""Settings that change the time of a run, and nothing of what it is a run of."""
+
 
 class TrainingConfig(BaseModel):
     """Everything that decides the outcome of a run, apart from the data."""
@@ -169,8 +172,15 @@ class TrainingConfig(BaseModel):
         return self.patience > 0 or "patient" in self.sampling
 
     def differences(self, other: TrainingConfig) -> list[str]:
-        """Names of the settings in which another configuration differs."""
-        return [key for key in type(self).model_fields if getattr(self, key) != getattr(other, key)]
+        """Names of the settings that make another configuration one of another run.
+
+        Those that only fit a run to its machine, ``threads`` and ``checkpoint_seconds``, do not.
+        """
+        return [
+            key
+            for key in type(self).model_fields
+            if key not in _OF_THE_MACHINE and getattr(self, key) != getattr(other, key)
+        ]
 
     @property
     def sha256(self) -> str:

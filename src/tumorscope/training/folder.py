@@ -173,6 +173,9 @@ def start_run(
 def check_configuration(path: Path, config: TrainingConfig) -> RunFolder | None:
     """Open the run that a folder holds, if any, and make sure that it has this configuration.
 
+    It goes on with the threads and the time between checkpoints that are asked for now; ``config.yaml`` keeps those
+    that it began with.
+
     Raises
     ------
     InvalidConfiguration
@@ -185,7 +188,7 @@ def check_configuration(path: Path, config: TrainingConfig) -> RunFolder | None:
         raise InvalidConfiguration(
             f"{path} holds a run with another configuration (differs in {', '.join(changed)}); choose another --out"
         )
-    return run
+    return RunFolder(path, config)
 
 
 def open_run(path: Path) -> RunFolder:
