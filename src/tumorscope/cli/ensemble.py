@@ -38,6 +38,9 @@ def ensemble(
             "named, which cannot say how they did on unseen images."
         ),
     ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Keep the weights in 16 bits: half the file, the same speed.")
+    ] = False,
     progress: Annotated[bool, typer.Option(help="Draw progress bars.")] = True,
 ) -> None:
     """Put several models together: one file that answers with the mean of their logits.
@@ -51,6 +54,7 @@ def ensemble(
       tumorscope ensemble runs/seed-0 runs/seed-1 --out runs/both
       tumorscope evaluate --model runs/both --protocol patient-wise
       tumorscope ensemble runs/seed-0 --fold-models --out ensemble.onnx
+      tumorscope ensemble runs/seed-0 runs/seed-1 --half --out small.onnx
       tumorscope ensemble one.onnx other.onnx --calibration unseen.csv --out ensemble.onnx
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.core.errors import InvalidConfiguration
@@ -71,14 +75,14 @@ def ensemble(
     require("onnx", extra="train", purpose="making an ensemble")
     check_writable(out if single else out / "ensemble.json")
     if calibration is not None:
-        _tell(out, _calibrated_on(members, calibration, out, progress=progress))
+        _tell(out, _calibrated_on(members, calibration, out, half=half, progress=progress))
         return
     from tumorscope.export.ensemble import ensemble_of_runs, ensemble_run
 
     if single:
-        _tell(out, ensemble_of_runs(members, out, fold_models=fold_models, announce=_announce))
+        _tell(out, ensemble_of_runs(members, out, fold_models=fold_models, half=half, announce=_announce))
         return
-    card = ensemble_run(members, out, fold_models=fold_models, announce=_announce)
+    card = ensemble_run(members, out, fold_models=fold_models, half=half, announce=_announce)
     typer.echo(f"out-of-fold answers: {out / 'predictions.csv'}")
     if card is None:
         typer.echo("no bundle to deploy: not all members have a final fit")
@@ -87,14 +91,16 @@ def ensemble(
     _tell_protocol(out)
 
 
-def _calibrated_on(members: list[Path], calibration: Path, out: Path, *, progress: bool) -> ModelCard:
+def _calibrated_on(
+    members: list[Path], calibration: Path, out: Path, *, half: bool, progress: bool
+) -> ModelCard:
     from tumorscope.cli.progress import counter
     from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.export.ensemble import ensemble_of_bundles
 
     with counter("images", show=progress) as count:
         return ensemble_of_bundles(
-            members, out, read_manifest(calibration), announce=_announce, progress=count
+            members, out, read_manifest(calibration), half=half, announce=_announce, progress=count
         )
 
 

@@ -151,6 +151,9 @@ class ModelCard(_Record):
     configuration: dict[str, object]
     configuration_sha256: str
     initial_weights: str
+    weight_type: Literal["float32", "float16"] = Field(
+        "float32", description="In which the file keeps the weights; answers are computed in float32."
+    )
     temperature: float = Field(
         gt=0,
         description="Probabilities are softmax(logits / temperature); where there is a vector scaling, the temperature "

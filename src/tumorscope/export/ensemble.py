@@ -25,6 +25,7 @@ from tumorscope.export.card import measured_out_of_fold
 from tumorscope.export.ensemble_card import Basis, ensemble_card
 from tumorscope.export.ensemble_graph import check_mean, merge, milliseconds
 from tumorscope.export.file import heatmap_stride, with_card
+from tumorscope.export.half import with_half_weights
 from tumorscope.export.members import (
     EnsembleMember,
     OutOfFold,
@@ -47,7 +48,7 @@ _NEUTRAL = Scaling(np.ones(4), np.zeros(4))
 
 
 def ensemble_of_runs(
-    paths: Sequence[Path], out: Path, *, fold_models: bool = False, announce: Announce
+    paths: Sequence[Path], out: Path, *, fold_models: bool = False, half: bool = False, announce: Announce
 ) -> ModelCard:
     """Write the bundle that answers with the mean of runs' final fits, or of all their fold models.
 
@@ -59,6 +60,8 @@ def ensemble_of_runs(
         The file to write.
     fold_models
         Whether the fold models take part in place of the final fits.
+    half
+        Whether the file keeps its weights in 16 bits.
     announce
         Told what is done.
 
@@ -74,17 +77,19 @@ def ensemble_of_runs(
     InvalidBundle, InvalidConfiguration, InvalidManifest
         If the members do not fit together.
     ParityError
-        If the merged graph does not say what its members say.
+        If the merged graph does not say what its members say, or does not with rounded weights.
     """
     runs = [open_run(path) for path in paths]
     members = _deployed(runs, fold_models=fold_models)
     check_members(members)
     known = average_out_of_fold(runs)
-    return _write_deployed(out, out.stem, runs, members, known, fold_models=fold_models, announce=announce)
+    return _write_deployed(
+        out, out.stem, runs, members, known, fold_models=fold_models, half=half, announce=announce
+    )
 
 
 def ensemble_run(
-    paths: Sequence[Path], out: Path, *, fold_models: bool = False, announce: Announce
+    paths: Sequence[Path], out: Path, *, fold_models: bool = False, half: bool = False, announce: Announce
 ) -> ModelCard | None:
     """Write a folder by which ``tumorscope evaluate`` measures the mean of several runs.
 
@@ -119,6 +124,7 @@ def ensemble_run(
             f"{name}-fold-{number}",
             members,
             _basis_of_fold(known, number, members),
+            half=half,
         )
     deployed = fold_models or all(run.bundle.is_file() for run in runs)
     card = None
@@ -126,7 +132,14 @@ def ensemble_run(
         members = _deployed(runs, fold_models=fold_models)
         check_members(members)
         card = _write_deployed(
-            out / "bundle.onnx", name, runs, members, known, fold_models=fold_models, announce=announce
+            out / "bundle.onnx",
+            name,
+            runs,
+            members,
+            known,
+            fold_models=fold_models,
+            half=half,
+            announce=announce,
         )
     record = {
         "members": [
@@ -152,6 +165,7 @@ def ensemble_of_bundles(
     out: Path,
     calibration: Manifest,
     *,
+    half: bool = False,
     announce: Announce,
     progress: Callable[[int, int], None] | None = None,
 ) -> ModelCard:
@@ -165,6 +179,8 @@ def ensemble_of_bundles(
         The file to write.
     calibration
         Labelled images that no member has seen, by which the ensemble is calibrated.
+    half
+        Whether the file keeps its weights in 16 bits.
     announce
         Told what is done.
     progress
@@ -202,7 +218,7 @@ def ensemble_of_bundles(
         calibrated=calibrate(table),
         words=f"mean of {len(members)} bundles, calibrated on images that none of them had seen",
     )
-    return _write(out, out.stem, members, basis)
+    return _write(out, out.stem, members, basis, half=half)
 
 
 def _write_deployed(
@@ -213,6 +229,7 @@ def _write_deployed(
     known: OutOfFold,
     *,
     fold_models: bool,
+    half: bool,
     announce: Announce,
 ) -> ModelCard:
     announce(f"merging {len(members)} graphs and checking their mean")
@@ -238,7 +255,7 @@ def _write_deployed(
         measured=(measured_out_of_fold(known.table),),
         limits=limits,
     )
-    return _write(out, name, members, basis)
+    return _write(out, name, members, basis, half=half)
 
 
 def _basis_of_fold(known: OutOfFold, number: int, members: Sequence[EnsembleMember]) -> Basis:
@@ -256,7 +273,7 @@ def _basis_of_fold(known: OutOfFold, number: int, members: Sequence[EnsembleMemb
     )
 
 
-def _write(out: Path, name: str, members: Sequence[EnsembleMember], basis: Basis) -> ModelCard:
+def _write(out: Path, name: str, members: Sequence[EnsembleMember], basis: Basis, *, half: bool) -> ModelCard:
     contents, size, scales = (
         [member.content for member in members],
         members[0].card.input_size,
@@ -264,11 +281,14 @@ def _write(out: Path, name: str, members: Sequence[EnsembleMember], basis: Basis
     )
     content = merge(contents, size, basis.calibrated.scaling, scales)
     check_mean(content, contents, size, basis.calibrated.scaling, scales)
+    if half:
+        content = with_half_weights(content, size)
     card = ensemble_card(
         name,
         members,
         basis,
         heatmap_stride=heatmap_stride(content, size),
+        weight_type="float16" if half else "float32",
         graph_bytes=len(content),
         milliseconds=milliseconds(content, size),
     )

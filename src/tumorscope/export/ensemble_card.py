@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -69,6 +69,7 @@ def ensemble_card(
     basis: Basis,
     *,
     heatmap_stride: int,
+    weight_type: Literal["float32", "float16"],
     graph_bytes: int,
     milliseconds: float,
 ) -> ModelCard:
@@ -82,7 +83,7 @@ def ensemble_card(
         Which agree in what they must agree in.
     basis
         What its constants rest on.
-    heatmap_stride, graph_bytes, milliseconds
+    heatmap_stride, weight_type, graph_bytes, milliseconds
         Of the merged graph.
     """
     cards = [member.card for member in members]
@@ -98,6 +99,7 @@ def ensemble_card(
         preprocessing=first.preprocessing,
         heatmap_kind=first.heatmap_kind,
         heatmap_stride=heatmap_stride,
+        weight_type=weight_type,
         architecture=f"mean of {len(cards)}: {_counted(card.architecture for card in cards)}",
         recipe=f"ensemble of {_counted(card.recipe for card in cards)}",
         configuration={"ensemble": list(configurations.values())},

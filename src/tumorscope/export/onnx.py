@@ -19,6 +19,7 @@ from tumorscope.export.calibrate import calibrate
 from tumorscope.export.card import write_card
 from tumorscope.export.file import heatmap_stride, with_card
 from tumorscope.export.graph import AnswerGraph, to_onnx
+from tumorscope.export.half import with_half_weights
 from tumorscope.export.held_out import out_of_fold_novelty
 from tumorscope.export.parity import check_parity
 from tumorscope.training.fit import load_fitted
@@ -28,7 +29,7 @@ from tumorscope.training.novelty import SPACE, NoveltySpace, load_space
 __all__ = ["checked_graph", "export_run"]
 
 
-def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
+def export_run(run: RunFolder, out: Path | None = None, *, half: bool = False) -> ModelCard:
     """Write the bundle of a run.
 
     Parameters
@@ -37,6 +38,8 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
         With a finished final fit.
     out
         Destination; ``bundle.onnx`` in the run's folder where not given.
+    half
+        Whether the file keeps its weights in 16 bits.
 
     Returns
     -------
@@ -48,7 +51,7 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
     MissingInput
         If the final fit has not finished.
     ParityError
-        If the graph does not answer as the network does; nothing is written then.
+        If the graph does not answer as the network does, or rounded weights do not; nothing is written then.
     """
     if not (run.final / "calibration.csv").is_file():
         raise MissingInput(
@@ -63,6 +66,8 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
     calibration = read_predictions(run.final / "calibration.csv")
     calibrated = calibrate(_out_of_fold(run) or calibration)
     content = checked_graph(run, run.final, calibrated.scaling, space)
+    if half:
+        content = with_half_weights(content, run.config.image_size)
     novelty, weights = _held_out_novelty(run, novelty, calibration)
     card = write_card(
         run,
@@ -73,6 +78,8 @@ def export_run(run: RunFolder, out: Path | None = None) -> ModelCard:
         weights=(run.final / INITIAL_WEIGHTS).read_text(encoding="utf-8").strip(),
         heatmap_stride=heatmap_stride(content, run.config.image_size),
     )
+    if half:
+        card = card.model_copy(update={"weight_type": "float16"})
     atomic_write(out or run.bundle, with_card(content, card))
     return card
 
