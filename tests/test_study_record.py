@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tumorscope.evaluation.predictions import PREDICTIONS_NAME, read_predictions
 from tumorscope.study.document import Comparison, read_comparison
-from tumorscope.training.config import TrainingConfig
+from tumorscope.training.config_file import read_recorded
 from tumorscope.training.history import read_history
 
 RECORD = Path(__file__).parents[1] / "records" / "study"
@@ -25,7 +24,7 @@ def test_every_measured_run_keeps_its_settings_and_its_curves(comparison: Compar
     assert len(runs) >= 4
     for run in runs:
         folder = RECORD / Path(run).relative_to("study")
-        config = TrainingConfig.model_validate(yaml.safe_load((folder / "config.yaml").read_text("utf-8")))
+        config = read_recorded(folder / "config.yaml")
         curves = sorted(folder.glob("**/metrics.csv"))
         assert curves, run
         for curve in curves:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from tumorscope.core.errors import InvalidConfiguration
-from tumorscope.core.optional import require
 from tumorscope.evaluation.predictions import PREDICTIONS_NAME, read_predictions
 from tumorscope.training.config import TrainingConfig
+from tumorscope.training.config_file import read_recorded
 
 __all__ = ["check_settings", "is_finished"]
 
@@ -30,12 +30,7 @@ def check_settings(path: Path, config: TrainingConfig) -> None:
     file = path / "config.yaml"
     if not file.is_file():
         return
-    yaml = require("yaml", extra="train", purpose="reading the settings of a run")
-    try:
-        given = TrainingConfig.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except (ValueError, yaml.YAMLError) as error:
-        raise InvalidConfiguration(f"{file} is not a training configuration of this version") from error
-    if changed := given.differences(config):
+    if changed := read_recorded(file).differences(config):
         raise InvalidConfiguration(
             f"{path} holds a run with other settings (differs in {', '.join(changed)}); give the same by --set, take "
             "it as it is by --from in another --out, or choose another --out"

@@ -1,7 +1,7 @@
 """A configuration in a YAML file, as ``tumorscope search`` writes it and a run's ``config.yaml`` is.
 
-Owns the way from the file to ``key=value`` settings, which :func:`tumorscope.training.config.configure` checks. Free of
-torch.
+Owns the way from the file to ``key=value`` settings, which :func:`tumorscope.training.config.configure` checks, and the
+reading of a run's own record of its settings. Free of torch.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 from tumorscope.core.errors import InvalidConfiguration, MissingInput
 from tumorscope.core.optional import require
+from tumorscope.training.config import TrainingConfig
 
-__all__ = ["ConfigFile", "read_config_file"]
+__all__ = ["ConfigFile", "read_config_file", "read_recorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,26 @@ class ConfigFile:
 
     recipe: str | None
     settings: tuple[str, ...]
+
+
+def read_recorded(path: Path) -> TrainingConfig:
+    """Read what a run recorded of its settings.
+
+    Parameters
+    ----------
+    path
+        ``config.yaml`` of the run, which is there.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If it is not a configuration of this version.
+    """
+    yaml = require("yaml", extra="train", purpose="reading the settings of a run")
+    try:
+        return TrainingConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValueError, yaml.YAMLError) as error:
+        raise InvalidConfiguration(f"{path} is not a training configuration of this version") from error
 
 
 def read_config_file(path: Path, recipe: str | None = None) -> ConfigFile:

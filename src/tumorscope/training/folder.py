@@ -34,6 +34,7 @@ from tumorscope.dataset.manifest import Manifest, Part
 from tumorscope.evaluation.synthetic import synthetic_notes
 from tumorscope.preprocess import PREPROCESSING
 from tumorscope.training.config import TrainingConfig
+from tumorscope.training.config_file import read_recorded
 
 __all__ = ["INITIAL_WEIGHTS", "SEEN", "WEIGHTS", "RunFolder", "check_configuration", "open_run", "start_run"]
 
@@ -204,11 +205,7 @@ def open_run(path: Path) -> RunFolder:
     file = path / "config.yaml"
     if not file.is_file():
         raise MissingInput(f"{path} is not the folder of a training run; it lacks config.yaml")
-    try:
-        config = TrainingConfig.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except (ValueError, yaml.YAMLError) as error:
-        raise InvalidConfiguration(f"{file} is not a training configuration of this version") from error
-    return RunFolder(path, config)
+    return RunFolder(path, read_recorded(file))
 
 
 def _write_data(path: Path, record: Mapping[str, Any]) -> None:
