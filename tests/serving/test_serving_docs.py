@@ -41,6 +41,7 @@ def test_limits_are_those_of_the_settings() -> None:
         f"{usual.body_bytes // MIB} MiB (`--max-upload`)",
         f"{usual.files:,} and {usual.frames:,}",
         f"{usual.slice_pixels // 10**6} million, {usual.set_bytes // MIB // 1024} GiB",
+        f"64 KiB, {usual.header_seconds:g} s to arrive",
         f"{usual.upload_seconds:g} s, {usual.answer_seconds:g} s, {usual.file_seconds:g} s",
         f"{usual.reader_memory // MIB // 1024} GiB (Linux)",
         f"{usual.queue} (`--queue`)",

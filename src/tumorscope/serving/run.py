@@ -17,6 +17,7 @@ import uvicorn
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.inference.classifier import load
 from tumorscope.serving.app import create_app
+from tumorscope.serving.patience import patient_protocol
 from tumorscope.serving.security import is_loopback
 from tumorscope.serving.service import Service
 from tumorscope.serving.settings import PROCESSORS, Settings
@@ -53,7 +54,8 @@ def serve(settings: Settings, started: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             app,
             loop="auto",  # uvloop, where there is one for the system
-            http="h11",  # refuses a header that has no end; the faster parser takes it all into memory
+            # h11 refuses a header that has no end; the faster parser takes it all into memory.
+            http=patient_protocol(settings.header_seconds),
             access_log=False,
             log_config=None,
             log_level="warning",

@@ -40,8 +40,8 @@ class Settings:
         Address space of each, in bytes.
     file_seconds
         Time a file, or one slice of a large one, may take to be decoded.
-    upload_seconds, answer_seconds
-        Time a request body may take to arrive, and its answers to be made.
+    header_seconds, upload_seconds, answer_seconds
+        Time the header of a request may take to arrive, its body, and its answers to be made.
     body_bytes
         Largest request body.
     files, frames, slice_pixels
@@ -67,6 +67,7 @@ class Settings:
     readers: int = min(8, PROCESSORS)
     reader_memory: int = 3072 * MIB
     file_seconds: float = 60.0
+    header_seconds: float = 30.0
     upload_seconds: float = 300.0
     answer_seconds: float = 600.0
     body_bytes: int = 512 * MIB
