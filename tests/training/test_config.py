@@ -128,6 +128,7 @@ class TestHash:
             "precision": "bf16",
             "threads": 1,
             "image_size": 64,
+            "zoom": 2,
             "epochs": 3,
             "batch_size": 5,
             "seed": 4,

@@ -117,7 +117,11 @@ def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
             f"{made.combination}; {made.graph_bytes / 2**20:.1f} MiB, {made.milliseconds:.1f} ms an image on one "
             "thread of the processor that made it",
         )
-    for title, members in (("Teachers", card.teachers), ("Mean of the weights of", card.averaged)):
+    for title, members in (
+        ("Teachers", card.teachers),
+        ("Mean of the weights of", card.averaged),
+        ("Looks closer where this one looks", card.guides),
+    ):
         if members:
             yield title, ", ".join(f"{member.name} ({member.sha256[:8]})" for member in members)
 

@@ -10,6 +10,7 @@ import typer
 
 from tumorscope.cli.processes import as_one, start_or_join
 from tumorscope.cli.training_order import DEFAULT_RECIPE, Settings, order_of, required
+from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.recipes.registry import RECIPES
 from tumorscope.training.loggers import LoggerName
 
@@ -59,6 +60,14 @@ def train(
             "--teacher",
             metavar="RUN",
             help="Learn what this finished run says of each image too, see docs/ensembles.md; may be repeated.",
+        ),
+    ] = None,
+    guide: Annotated[
+        Path | None,
+        typer.Option(
+            "--guide",
+            metavar="RUN",
+            help="Learn from close-ups of where this finished run looks, and answer with it, see docs/close-ups.md.",
         ),
     ] = None,
     average: Annotated[
@@ -128,12 +137,15 @@ def train(
       tumorscope train --data manifest.csv --out runs/large --recipe convnext-tiny --devices 4
       torchrun --nproc-per-node 2 $(which tumorscope) train --data manifest.csv --out runs/large
       tumorscope train --data manifest.csv --out runs/student --folds --teacher runs/large --teacher runs/other
+      tumorscope train --data manifest.csv --out runs/closer --folds --guide runs/first
       tumorscope train --data manifest.csv --out runs/mean --folds --average runs/first --average runs/second
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
-    given = Settings(recipe, config_file, settings or [], weights, teacher or [], average or [])
+    given = Settings(recipe, config_file, settings or [], weights, teacher or [], average or [], guide)
     given.refuse_beside_average(logger, devices, nodes)
     chosen = given.chosen()
     if sheet is not None:
+        if guide is not None:
+            raise InvalidConfiguration("--show-augmentation shows whole slices; leave --guide away")
         from tumorscope.cli.augmentation_sheet import show_augmentation
 
         show_augmentation(sheet, data, chosen.config)

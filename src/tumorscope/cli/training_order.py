@@ -15,6 +15,7 @@ from tumorscope.core.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
     from tumorscope.training.config import TrainingConfig
+    from tumorscope.training.guides import Guide
     from tumorscope.training.loggers import LoggerName
     from tumorscope.training.members import Members
     from tumorscope.training.split import TrainingData
@@ -32,6 +33,7 @@ class Chosen:
     config: TrainingConfig
     teachers: Teachers | None = None
     members: Members | None = None
+    guide: Guide | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Settings:
     weights: str | None
     teachers: Sequence[Path]
     average: Sequence[Path]
+    guide: Path | None = None
 
     def chosen(self) -> Chosen:
         """What they come to.
@@ -60,22 +63,33 @@ class Settings:
 
     def refuse_beside_average(self, *others: object) -> None:
         """A mean has the settings of its members, and is made in one process."""
-        given = (self.recipe, self.config_file, self.changes, self.weights, self.teachers, *others)
+        given = (
+            self.recipe,
+            self.config_file,
+            self.changes,
+            self.weights,
+            self.teachers,
+            self.guide,
+            *others,
+        )
         if self.average and any(given):
             raise InvalidConfiguration(
                 "--average takes its settings from the runs that it names; leave away --recipe, --config, --set, "
-                "--weights, --teacher, --logger, --devices and --nodes"
+                "--weights, --teacher, --guide, --logger, --devices and --nodes"
             )
 
     def _trained(self) -> Chosen:
         from tumorscope.training.config import configure
         from tumorscope.training.config_file import read_config_file
         from tumorscope.training.distillation_config import WEIGHT_WITH_TEACHERS
+        from tumorscope.training.guides import check_guide, open_guide
 
+        guide = open_guide(self.guide)
         given = None if self.config_file is None else read_config_file(self.config_file, self.recipe)
         config = configure(
             (given.recipe if given else self.recipe) or DEFAULT_RECIPE,
             [
+                *(guide.settings if guide else ()),
                 *([f"distillation.weight={WEIGHT_WITH_TEACHERS}"] if self.teachers else []),
                 *(given.settings if given else ()),
                 *self.changes,
@@ -89,7 +103,8 @@ class Settings:
 
         teachers = open_teachers(self.teachers)
         check_teaching(config, teachers)
-        return Chosen(config, teachers=teachers)
+        check_guide(config, guide)
+        return Chosen(config, teachers=teachers, guide=guide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +154,7 @@ def order_of(
     begun = check_configuration(out, chosen.config) is not None
     whole = read_manifest(data)
     learnt = training_data(whole, folds=folds, allow_leaks=allow_leaks)
-    for forebears in (chosen.teachers, chosen.members):
+    for forebears in (chosen.teachers, chosen.members, chosen.guide):
         if forebears is not None:
             forebears.check(whole, learnt.manifest, out, folds=folds, allow_leaks=allow_leaks)
     return Order(chosen, learnt, out, names, folds=folds, allow_leaks=allow_leaks, begun=begun)

@@ -28,12 +28,13 @@ __all__ = ["carry_out"]
 
 def carry_out(order: Order, *, skip_unreadable: bool, progress: bool) -> None:
     """Read the images, fit, and export what was fitted; every process of a run does the same."""
+    from tumorscope.cli.progress import counter
     from tumorscope.core.optional import require
 
     require("torch", extra="train", purpose="training")
     from tumorscope.training.fit import check_network
     from tumorscope.training.loggers import Loggers
-    from tumorscope.training.making import Averaging, Maker, Training
+    from tumorscope.training.making import Averaging, LookingCloser, Maker, Training
     from tumorscope.training.run import cross_fit, final_fit
 
     chosen = order.chosen
@@ -45,9 +46,12 @@ def carry_out(order: Order, *, skip_unreadable: bool, progress: bool) -> None:
     progress = progress and is_speaker and sys.stderr.isatty()
     run, manifest, images = _begin(order, place, skip_unreadable=skip_unreadable, progress=progress)
     logs = Loggers(order.loggers, run).of_fit if order.loggers else None
-    maker: Maker = (
-        Training(progress, chosen.teachers, logs) if chosen.members is None else Averaging(chosen.members)
-    )
+    training = Training(progress, chosen.teachers, logs)
+    maker: Maker = training
+    if chosen.members is not None:
+        maker = Averaging(chosen.members)
+    elif chosen.guide is not None:
+        maker = LookingCloser(training, chosen.guide, partial(counter, show=progress))
     fit_part = partial(cross_fit, allow_leaks=order.allow_leaks) if order.folds else partial(final_fit)
     try:
         fit_part(run, manifest, images, maker, announce=announce)

@@ -120,7 +120,9 @@ class Member(_Record):
 
     name: str
     recipe: str
-    sha256: str = Field(description="Of the bundle; of the weights of a teacher or of what was averaged.")
+    sha256: str = Field(
+        description="Of the bundle; of the weights of a teacher, a guide or of what was averaged."
+    )
 
 
 class Ensemble(_Record):
@@ -175,4 +177,7 @@ class ModelCard(_Record):
     )
     averaged: tuple[Member, ...] = Field(
         default=(), description="Of a model whose weights are the mean of those of others, else empty."
+    )
+    guides: tuple[Member, ...] = Field(
+        default=(), description="Of a model that looks closer, which showed it where, else empty."
     )

@@ -165,6 +165,7 @@ def write_card(
         versions=environment["packages"],
         teachers=made_from(data.get("teachers", ()), held_out_fold),
         averaged=made_from(data.get("members", ()), held_out_fold),
+        guides=made_from(data.get("guides", ()), held_out_fold),
     )
 
 

@@ -130,6 +130,7 @@ def ensemble_card(
         ),
         teachers=tuple(dict.fromkeys(teacher for card in cards for teacher in card.teachers)),
         averaged=tuple(dict.fromkeys(member for card in cards for member in card.averaged)),
+        guides=tuple(dict.fromkeys(guide for card in cards for guide in card.guides)),
     )
 
 

@@ -156,7 +156,7 @@ def _model(card: ModelCard) -> Facts:
 
 
 def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
-    """The members of an ensemble and what they cost, the teachers of a student, what a mean is of."""
+    """The members of an ensemble and what they cost, the teachers of a student, what a mean is of, the guide."""
     if card.ensemble is not None:
         made = card.ensemble
         yield "Members", f"{made.combination}: " + _members(made.members)
@@ -165,6 +165,8 @@ def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
         yield "Teachers", _members(card.teachers)
     if card.averaged:
         yield "Mean of the weights of", _members(card.averaged)
+    if card.guides:
+        yield "Looks closer where this one looks", _members(card.guides)
 
 
 def _members(members: Sequence[Member]) -> str:

@@ -88,6 +88,7 @@ _NEWER = (
     "validation_fraction",
     "compile",
     "deterministic",
+    "zoom",
 )
 """Settings that came after the first recorded runs."""
 
@@ -102,6 +103,9 @@ class TrainingConfig(BaseModel):
 
     recipe: str = "efficientnet-lite0"
     image_size: int = Field(160, ge=32, le=1024, multiple_of=32)
+    zoom: Literal[1, 2] = Field(
+        1, description="How much closer than the guide (--guide) the network looks; 1 sees the whole slice."
+    )
     pretrained: bool = True
     weights: str = Field("auto", description="auto, hub, package, or a path to a .safetensors file.")
     epochs: int = Field(10, ge=1, le=1000, description="Passes in which each distinct slice is drawn once.")
@@ -165,6 +169,11 @@ class TrainingConfig(BaseModel):
     def _may_have_stages(self) -> bool:
         """Whether leaving the stages unsaid would mean those of the recipe."""
         return self.pretrained and bool(find_recipe(self.recipe).stages)
+
+    @property
+    def network_size(self) -> int:
+        """Side of what the network learns from, in pixels: a whole slice, or a close-up."""
+        return self.image_size // self.zoom
 
     @property
     def by_group(self) -> bool:

@@ -26,6 +26,7 @@ class Purpose(IntEnum):
     TRANSPLANTS = 6
     BOX_HEAD = 7
     SAMPLING = 8
+    CLOSE_UPS = 9
 
 
 def stream_seed(seed: int, purpose: Purpose, epoch: int = 0, step: int = 0, part: int = 0) -> int:

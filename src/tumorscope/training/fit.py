@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.files import atomic_write
+from tumorscope.models.close_up import CloseUpNetwork
 from tumorscope.models.network import SliceNetwork, build_network
 from tumorscope.models.weights import load_initial_weights
 from tumorscope.recipes.registry import RECIPES, find_recipe
@@ -32,6 +34,7 @@ from tumorscope.training.devices import is_first, own_part, shared_threads, trai
 from tumorscope.training.distillation import Teaching
 from tumorscope.training.failures import DivergenceGuard, explained
 from tumorscope.training.folder import INITIAL_WEIGHTS, WEIGHTS
+from tumorscope.training.guides import read_guide
 from tumorscope.training.module import ClassifierModule
 from tumorscope.training.parts import WHOLE, Part, even_steps
 from tumorscope.training.stopping import BestWeights, split_off
@@ -94,8 +97,9 @@ def fit(
         If teachers are asked for and there are none, or the other way round.
     """
     check_teaching(config, teaching)
+    _check_size(config, learn)
     if (folder / WEIGHTS).is_file():
-        return load_fitted(config, folder)
+        return _load_trained(config, folder)
     _prepare_process(config)
     from tumorscope.training.history import History
     from tumorscope.training.interrupt import interruptible
@@ -147,22 +151,21 @@ def check_network(config: TrainingConfig) -> None:
         If it gives no map of evidence, or takes no image of this size.
     """
     recipe = find_recipe(config.recipe)
-    if recipe.name not in RECIPES or config.image_size != recipe.image_size:
-        build_network(recipe.architecture, config.image_size)
+    if recipe.name not in RECIPES or config.network_size != recipe.image_size:
+        build_network(recipe.architecture, config.network_size)
 
 
 def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
-    """Read the network that a finished fit left in a folder."""
-    from safetensors.torch import load_file
-
-    network = network_of(config)
-    network.load_state_dict(load_file(folder / WEIGHTS))
-    return network.eval()
+    """Read the network that a finished fit left in a folder, with the one that shows it where to look closer."""
+    network = _load_trained(config, folder)
+    if config.zoom == 1:
+        return network
+    return CloseUpNetwork(read_guide(folder), network, config.zoom, config.network_size).eval()
 
 
 def network_of(config: TrainingConfig) -> SliceNetwork:
-    """The network of a configuration, with weights that mean nothing."""
-    return build_network(find_recipe(config.recipe).architecture, config.image_size)
+    """The network that is trained by a configuration, with weights that mean nothing."""
+    return build_network(find_recipe(config.recipe).architecture, config.network_size)
 
 
 def write_weights(network: SliceNetwork, path: Path) -> None:
@@ -171,6 +174,24 @@ def write_weights(network: SliceNetwork, path: Path) -> None:
 
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     atomic_write(path, save(tensors))
+
+
+def _load_trained(config: TrainingConfig, folder: Path) -> SliceNetwork:
+    from safetensors.torch import load_file
+
+    network = network_of(config)
+    network.load_state_dict(load_file(folder / WEIGHTS))
+    return network.eval()
+
+
+def _check_size(config: TrainingConfig, learn: TrainingRows) -> None:
+    """A search or a study has no guide, and would let a network for close-ups learn from whole slices."""
+    given = learn.images.shape[-1]
+    if given != config.network_size:
+        raise InvalidConfiguration(
+            f"the network learns from images of {config.network_size} pixels (image_size={config.image_size}, "
+            f"zoom={config.zoom}) and was given {given}; a zoom needs 'tumorscope train --guide RUN'"
+        )
 
 
 def _initial_module(
@@ -228,10 +249,10 @@ def _finished(trained: SliceNetwork, best: BestWeights | None, folder: Path) -> 
 def _initial_network(config: TrainingConfig) -> tuple[SliceNetwork, str]:
     recipe = find_recipe(config.recipe)
     torch.manual_seed(stream_seed(config.seed, Purpose.INITIALISATION))
-    network = build_network(recipe.architecture, config.image_size)
+    network = network_of(config)
     origin = "random"
     if config.pretrained:
-        origin = load_initial_weights(network.backbone, recipe, config.weights, config.image_size)
+        origin = load_initial_weights(network.backbone, recipe, config.weights, config.network_size)
     return network.to(memory_format=torch.channels_last), origin
 
 

@@ -1,8 +1,9 @@
 """Finished runs that a new run is made from, and the rule that keeps its figures honest.
 
-Owns the runs that teach a student (:mod:`tumorscope.training.teachers`) or whose weights are averaged
-(:mod:`tumorscope.training.members`). The model that will be asked about a fold is made from models that have not seen
-the fold either, or what they know of it would reach the new one.
+Owns the runs that teach a student (:mod:`tumorscope.training.teachers`), whose weights are averaged
+(:mod:`tumorscope.training.members`), or that show where to look closer (:mod:`tumorscope.training.guides`). The
+model that will be asked about a fold is made from models that have not seen the fold either, or what they know of it
+would reach the new one.
 """
 
 from __future__ import annotations

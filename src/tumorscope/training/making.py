@@ -1,12 +1,13 @@
-"""How the network of each fit of a run comes about: by training, or as the mean of others' weights.
+"""How the network of each fit of a run comes about: by training, under a guide, or as the mean of others' weights.
 
-Owns the two ways and what each checks and records before its first fit. What is learnt and what is held out is
+Owns these ways and what each checks and records before its first fit. What is learnt and what is held out is
 :mod:`tumorscope.training.run`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,21 +18,26 @@ from numpy.typing import NDArray
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.files import atomic_write
 from tumorscope.dataset.manifest import Manifest
+from tumorscope.dataset.scan import Progress
+from tumorscope.models.close_up import CloseUpNetwork
 from tumorscope.models.network import SliceNetwork
 from tumorscope.training.averaging import batches_of_an_epoch, mean_weights, measure_norms
 from tumorscope.training.batches import TrainingRows
+from tumorscope.training.close_ups import close_ups
+from tumorscope.training.counters import Purpose, stream_seed
 from tumorscope.training.devices import is_first, wait_for_all
 from tumorscope.training.fit import fit, load_fitted, network_of, write_weights
 from tumorscope.training.folder import INITIAL_WEIGHTS, WEIGHTS, RunFolder
 from tumorscope.training.forebear_record import record_forebears
 from tumorscope.training.forebears import Forebears, check_answers_of_folds
+from tumorscope.training.guides import Guide, write_guide
 from tumorscope.training.members import Members
 from tumorscope.training.teachers import Teachers
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-__all__ = ["Averaging", "Maker", "Training"]
+__all__ = ["Averaging", "LookingCloser", "Maker", "Training"]
 
 _MEMBERS = f"{Members.role}s"
 
@@ -118,6 +124,65 @@ class Training:
     def hearsay(self, number: int | None) -> frozenset[str]:
         """What the teachers have seen."""
         return frozenset() if self.teachers is None else self.teachers.seen(number)
+
+
+@dataclass(frozen=True, slots=True)
+class LookingCloser:
+    """Every network learns from close-ups of where another one looks, and answers together with it.
+
+    Parameters
+    ----------
+    training
+        How the networks learn.
+    guide
+        The run that shows where to look; for each fold by the model that has not seen it.
+    counting
+        Gives a progress bar by its title.
+    """
+
+    training: Training
+    guide: Guide
+    counting: Callable[[str], AbstractContextManager[Progress]]
+
+    def begin(
+        self,
+        run: RunFolder,
+        manifest: Manifest,
+        folds: NDArray[np.int64] | None,
+        *,
+        allow_leaks: bool = False,
+    ) -> None:
+        """See :class:`Maker`."""
+        self.training.begin(run, manifest, folds, allow_leaks=allow_leaks)
+        _begin(self.guide, run, manifest, folds, allow_leaks=allow_leaks)
+
+    def describe(self, number: int | None, images: int) -> str:  # noqa: ARG002  # all fits learn alike
+        """See :class:`Maker`."""
+        return f"close-ups of {images} images to learn from"
+
+    def network(
+        self, run: RunFolder, number: int | None, learn: TrainingRows, watch: TrainingRows
+    ) -> SliceNetwork:
+        """See :class:`Maker`."""
+        folder = run.fit(number)
+        if not (folder / WEIGHTS).is_file():
+            guide = self.guide.network(number)
+            if is_first():
+                write_guide(folder, guide, self.guide.run.config)
+            unread = CloseUpNetwork(
+                guide, network_of(run.config), run.config.zoom, run.config.network_size
+            ).eval()
+            draws = np.random.default_rng(stream_seed(run.config.seed, Purpose.CLOSE_UPS, number or 0))
+            with self.counting("close-ups") as count:
+                learn = close_ups(learn, unread, rng=draws, progress=count)
+                watch = close_ups(watch, unread, progress=count)
+            self.training.network(run, number, learn, watch)
+        wait_for_all()
+        return load_fitted(run.config, folder)
+
+    def hearsay(self, number: int | None) -> frozenset[str]:
+        """What the guide has seen."""
+        return self.guide.seen(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,11 @@ def open_members(paths: Sequence[Path]) -> Members | None:
             f"one run is named, {paths[0]}; --average takes two or more, each by its own --average"
         )
     first, *others = members.runs
+    if first.config.zoom > 1:
+        raise InvalidConfiguration(
+            f"{name_of(first)} has a guide, so its network sees other close-ups than those of other runs; put such "
+            "runs together by: tumorscope ensemble"
+        )
     for run in others:
         for what, one, other in (
             ("architecture", *(find_recipe(each.config.recipe).architecture for each in (first, run))),

@@ -232,7 +232,8 @@ def _write_seen(folder: Path, manifest: Manifest, hearsay: frozenset[str]) -> No
 
 def _boxes(run: RunFolder, manifest: Manifest, announce: Announce) -> NDArray[np.float32] | None:
     """Where the tumours are, for a run that learns from it."""
-    if not run.config.supervision.active:
+    looks_at_boxes = run.config.zoom > 1 and any(record.box is not None for record in manifest)
+    if not (run.config.supervision.active or looks_at_boxes):
         return None
     boxes = open_boxes(manifest)
     announce(f"tumour boxes: {int(np.isfinite(boxes).all(axis=1).sum()):,} of {len(manifest):,} images")
