@@ -10,7 +10,7 @@ from tumorscope.evaluation.coverage import coverage_levels
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.evaluation.reliability import calibration_part
 
-RECORD = Path(__file__).parents[2] / "records" / "efficientnet-lite0-lesions"
+RECORD = Path(__file__).parents[2] / "records" / "efficientnet-lite0-closer"
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +18,9 @@ def table() -> PredictionTable:
     return read_predictions(RECORD)
 
 
-def test_the_calibration_error_is_at_most_three_points(table: PredictionTable) -> None:
+def test_the_calibration_error_is_at_most_two_points(table: PredictionTable) -> None:
     part = calibration_part(table)
-    assert part.ece.value <= 0.03
+    assert part.ece.value <= 0.02
     assert part.ece.value <= part.ece_raw.value
     assert sum(one.images for one in part.bins) == len(table)
 
@@ -31,7 +31,7 @@ def test_sets_of_95_per_cent_keep_their_promise_and_stay_small(table: Prediction
     for key, part in found.classes.items():
         assert part.supported, key
         assert part.covered.low <= 0.95 <= part.covered.high, key
-    assert found.mean_size.value <= 1.35
+    assert found.mean_size.value <= 1.2
     # 49 and 60 groups cannot promise 99 %: the class is in every set, and that is said.
     highest = levels[-1]
     unsupported = {key for key, part in highest.classes.items() if not part.supported}
