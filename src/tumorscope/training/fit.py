@@ -168,12 +168,12 @@ def network_of(config: TrainingConfig) -> SliceNetwork:
     return build_network(find_recipe(config.recipe).architecture, config.network_size)
 
 
-def write_weights(network: SliceNetwork, path: Path) -> None:
-    """Write the weights of a finished fit, whole or not at all."""
+def write_weights(network: SliceNetwork, path: Path, made: dict[str, str] | None = None) -> None:
+    """Write the weights of a finished fit, whole or not at all; ``made`` goes into the file beside them."""
     from safetensors.torch import save
 
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    atomic_write(path, save(tensors))
+    atomic_write(path, save(tensors, made))
 
 
 def _load_trained(config: TrainingConfig, folder: Path) -> SliceNetwork:

@@ -123,15 +123,12 @@ def write_guide(folder: Path, network: SliceNetwork, config: TrainingConfig) -> 
     config
         That it was trained by.
     """
-    from safetensors.torch import save
-
-    from tumorscope.core.files import atomic_write
     from tumorscope.recipes.registry import find_recipe
+    from tumorscope.training.fit import write_weights
 
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     made = {"architecture": find_recipe(config.recipe).architecture, "image_size": str(config.image_size)}
     folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / GUIDE, save(tensors, made))
+    write_weights(network, folder / GUIDE, made)
 
 
 def read_guide(folder: Path) -> SliceNetwork:
