@@ -108,7 +108,7 @@ def _calibration(card: ModelCard) -> str:
 
 
 def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
-    """The members of an ensemble and what they cost, and whose answers were learnt."""
+    """The members of an ensemble and what they cost, and other models that it was made from."""
     if card.ensemble is not None:
         made = card.ensemble
         yield "Members", ", ".join(f"{member.name} ({member.sha256[:8]})" for member in made.members)
@@ -117,13 +117,8 @@ def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
             f"{made.combination}; {made.graph_bytes / 2**20:.1f} MiB, {made.milliseconds:.1f} ms an image on one "
             "thread of the processor that made it",
         )
-    for title, members in (
-        ("Teachers", card.teachers),
-        ("Mean of the weights of", card.averaged),
-        ("Looks closer where this one looks", card.guides),
-    ):
-        if members:
-            yield title, ", ".join(f"{member.name} ({member.sha256[:8]})" for member in members)
+    for kind, members in card.forebears.items():
+        yield kind, ", ".join(f"{member.name} ({member.sha256[:8]})" for member in members)
 
 
 def _data(card: ModelCard) -> Iterator[RenderableType]:

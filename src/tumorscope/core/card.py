@@ -181,3 +181,13 @@ class ModelCard(_Record):
     guides: tuple[Member, ...] = Field(
         default=(), description="Of a model that looks closer, which showed it where, else empty."
     )
+
+    @property
+    def forebears(self) -> dict[str, tuple[Member, ...]]:
+        """Models that this one was made from, by what they are to it in a reader's words; no kind without any."""
+        kinds = {
+            "Teachers": self.teachers,
+            "Mean of the weights of": self.averaged,
+            "Looks closer where this one looks": self.guides,
+        }
+        return {kind: members for kind, members in kinds.items() if members}

@@ -156,17 +156,13 @@ def _model(card: ModelCard) -> Facts:
 
 
 def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
-    """The members of an ensemble and what they cost, the teachers of a student, what a mean is of, the guide."""
+    """The members of an ensemble and what they cost, and other models that it was made from."""
     if card.ensemble is not None:
         made = card.ensemble
         yield "Members", f"{made.combination}: " + _members(made.members)
         yield "Cost", f"{made.graph_bytes / 2**20:.1f} MiB, {made.milliseconds:.1f} ms an image on one thread"
-    if card.teachers:
-        yield "Teachers", _members(card.teachers)
-    if card.averaged:
-        yield "Mean of the weights of", _members(card.averaged)
-    if card.guides:
-        yield "Looks closer where this one looks", _members(card.guides)
+    for kind, members in card.forebears.items():
+        yield kind, _members(members)
 
 
 def _members(members: Sequence[Member]) -> str:
