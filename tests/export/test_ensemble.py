@@ -23,18 +23,23 @@ from tumorscope.evaluation.calibration import Scaling, scaling_of
 from tumorscope.evaluation.metrics import softmax
 from tumorscope.evaluation.predictions import read_predictions, write_predictions
 from tumorscope.export.ensemble_graph import check_mean, merge
+from tumorscope.export.graph import AnswerGraph, to_onnx
 from tumorscope.export.members import check_members, open_member
-from tumorscope.inference.bundle import OUTPUTS
+from tumorscope.inference.bundle import OUTPUTS, BundleBytes
 from tumorscope.inference.classifier import Classifier, load
 from tumorscope.inference.fold_models import open_fold_models
+from tumorscope.inference.session import Session
 from tumorscope.models.grid import shares
 from tumorscope.preprocess import preprocess
 from tumorscope.synthesis.phantom import make_phantom, write_phantoms
+from tumorscope.training.fit import load_fitted
+from tumorscope.training.folder import open_run
+from tumorscope.training.novelty import SPACE, load_space
 
 
 @pytest.fixture(scope="module")
 def both(tiny_run: TinyRun, student_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny run and its student, networks with heat-maps of different strides, as one run."""
+    """The tiny run and its student, networks of different kinds, as one run."""
     out = tmp_path_factory.mktemp("ensemble") / "both"
     assert run(["ensemble", str(tiny_run.out), str(student_run), "--out", str(out)]) == 0
     return out
@@ -62,15 +67,30 @@ class TestGraph:
         one, other = (_answers(path) for path in paths)
         said = _answers(both / "bundle.onnx")
         np.testing.assert_allclose(said["logits"], (one["logits"] + other["logits"]) / 2, atol=1e-5)
-        assert (one["heatmap"].shape[2], other["heatmap"].shape[2], said["heatmap"].shape[2]) == (2, 4, 4)
-        spread = np.repeat(np.repeat(one["heatmap"], 2, axis=2), 2, axis=3) / 4
-        np.testing.assert_allclose(said["heatmap"], (spread + other["heatmap"]) / 2, atol=1e-5)
+        np.testing.assert_allclose(said["heatmap"], (one["heatmap"] + other["heatmap"]) / 2, atol=1e-5)
         whole = np.concatenate([one["embedding"], other["embedding"]], axis=1)
         np.testing.assert_allclose(said["embedding"], whole, atol=1e-5)
         limits = [load(path).facts.novelty_limit for path in paths]
         relative = (one["novelty"] / limits[0] + other["novelty"] / limits[1]) / 2
         np.testing.assert_allclose(said["novelty"], relative, rtol=1e-4)
         assert np.abs(one["logits"] - other["logits"]).max() > 1e-2  # they are two
+
+    def test_of_maps_on_two_grids_the_mean_is_on_the_finer(self, tiny_run: TinyRun) -> None:
+        fit = open_run(tiny_run.out).final
+        network = load_fitted(open_run(tiny_run.out).config, fit)
+        plain = Scaling(np.ones(4), np.zeros(4))
+        graph = AnswerGraph(network, plain, load_space(fit / SPACE)[0]).eval()
+        fine = to_onnx(graph, SIZE)
+        graph.map.spread = None
+        coarse = to_onnx(graph, SIZE)
+        merged = merge([coarse, fine], SIZE, plain, [1.0, 1.0])
+        one, other, both = (
+            Session(BundleBytes(content, "graph", shipped=False), threads=1).run(_images(), ("heatmap",))[0]
+            for content in (coarse, fine, merged)
+        )
+        assert (one.shape[2], other.shape[2], both.shape[2]) == (2, 4, 4)
+        spread = np.repeat(np.repeat(one, 2, axis=2), 2, axis=3) / 4
+        np.testing.assert_allclose(both, (spread + other) / 2, atol=1e-5)
 
     def test_the_map_summed_over_space_plus_a_constant_is_the_logit(self, both: Path) -> None:
         said = _answers(both / "bundle.onnx")

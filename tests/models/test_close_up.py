@@ -22,7 +22,7 @@ class Brightness(SliceNetwork):
 
     def __init__(self, diagnosis: Diagnosis, pixels: int, cells: int) -> None:
         super().__init__()
-        self.place, self.heatmap_stride = diagnosis.position, pixels // cells
+        self.place, self.cells, self.heatmap_stride = diagnosis.position, cells, pixels // cells
         self.bias = nn.Parameter(torch.tensor([3.0, 2.0, 1.0, 0.0]))
 
     def forward(self, image: torch.Tensor) -> NetworkOutput:

@@ -48,10 +48,11 @@ def test_evidence_summed_over_space_plus_bias_is_the_logit(network: SliceNetwork
     images = torch.rand(count, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(count))
     with torch.inference_mode():
         logits, evidence, embedding, look = network(images)
-    side = SIZE // network.heatmap_stride
+    side = network.cells
     assert logits.shape == (count, 4)
     assert evidence.shape == (count, 4, side, side)
     assert network.heatmap_stride <= HEATMAP_STRIDE
+    assert network.heatmap_stride * network.cells == SIZE
     assert embedding.ndim == 2
     assert len(embedding) == len(look) == count
     assert torch.isfinite(look).all()

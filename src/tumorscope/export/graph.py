@@ -18,13 +18,38 @@ from torch import nn
 
 from tumorscope.evaluation.calibration import Scaling
 from tumorscope.inference.bundle import INPUT, OUTPUTS
+from tumorscope.models.grid import tents
 from tumorscope.models.network import SliceNetwork
 from tumorscope.training.module import as_input
 from tumorscope.training.novelty import NoveltySpace
 
-__all__ = ["AnswerGraph", "to_onnx"]
+__all__ = ["AnswerGraph", "FineMap", "to_onnx"]
 
 OPSET = 18
+
+_MAP_STRIDE = 8
+"""Pixels of the input a cell of a heat-map, at the most: features are coarser than what they tell of."""
+
+
+class FineMap(nn.Module):
+    """Evidence on a grid fine enough to show where it peaks, of the same sum.
+
+    Parameters
+    ----------
+    network
+        Whose evidence it is.
+    """
+
+    def __init__(self, network: SliceNetwork) -> None:
+        super().__init__()
+        finer = -(-network.heatmap_stride // _MAP_STRIDE)
+        rule = tents(network.cells, finer * network.cells, network.reach)
+        self.spread: torch.Tensor | None
+        self.register_buffer("spread", torch.from_numpy(rule.astype(np.float32)) if finer > 1 else None)
+
+    def forward(self, evidence: torch.Tensor) -> torch.Tensor:
+        """Spread ``[N, 4, h, h]``."""
+        return evidence if self.spread is None else self.spread @ evidence @ self.spread.T
 
 
 class AnswerGraph(nn.Module):
@@ -43,6 +68,7 @@ class AnswerGraph(nn.Module):
     def __init__(self, network: SliceNetwork, calibration: Scaling, space: NoveltySpace) -> None:
         super().__init__()
         self.network = network
+        self.map = FineMap(network)
         self.logit_scale: torch.Tensor
         self.logit_bias: torch.Tensor
         self.register_buffer("logit_scale", torch.from_numpy(calibration.scale.astype(np.float32)))
@@ -61,7 +87,7 @@ class AnswerGraph(nn.Module):
         standard = (output.look - self.mean) / self.scale
         left = standard - (standard @ self.basis) @ self.basis.T
         novelty = left.square().sum(dim=1).sqrt()
-        return output.logits, probabilities, output.evidence, output.embedding, novelty
+        return output.logits, probabilities, self.map(output.evidence), output.embedding, novelty
 
 
 def to_onnx(graph: AnswerGraph, size: int) -> bytes:

@@ -85,7 +85,7 @@ class BackboneNetwork(SliceNetwork):
         super().__init__()
         self.backbone = backbone
         self.plan = plan
-        self.heatmap_stride = round(image_size / plan.side)
+        self.cells, self.heatmap_stride = plan.side, round(image_size / plan.side)
         # What the ImageNet weights expect of a gray pixel: image * factor - offset.
         mean, std = (_gray(backbone.pretrained_cfg.get(key, (0.5,))) for key in ("mean", "std"))
         self.factor, self.offset = 1 / std, mean / std

@@ -111,16 +111,18 @@ class CloseUpNetwork(SliceNetwork):
     def __init__(self, guide: SliceNetwork, reader: SliceNetwork, zoom: int, pixels: int) -> None:
         super().__init__()
         self.guide, self.reader, self.zoom, self.pixels = guide, reader, zoom, pixels
-        cells, reader_cells = _cells(guide, pixels), _cells(reader, pixels)
+        cells, reader_cells = guide.cells, reader.cells
         if pixels % reader_cells:
             raise InvalidConfiguration(
                 f"the map of the network that looks closer has {reader_cells} cells a side for {pixels} pixels, which "
                 "is no whole number of pixels each; choose another recipe or image_size"
             )
         self.aim = Aim(cells, reader_cells, zoom, pixels)
-        self.heatmap_stride = pixels // reader_cells
+        self.cells, self.heatmap_stride = zoom * reader_cells, pixels // reader_cells
+        # As far as where the guide stands alone: its evidence would be lost beside narrow peaks of the reader.
+        self.reach = zoom * guide.reach
         self.bias = nn.Parameter((guide.bias + reader.bias).detach() / 2, requires_grad=False)
-        spread = torch.from_numpy(shares(cells, reader_cells * zoom)).float()
+        spread = torch.from_numpy(shares(cells, self.cells)).float()
         self.spread: torch.Tensor
         self.register_buffer("spread", spread, persistent=False)
 
@@ -149,8 +151,3 @@ class CloseUpNetwork(SliceNetwork):
         """What the guide says of the whole."""
         seen: NetworkOutput = self.guide(functional.avg_pool2d(image, self.zoom))
         return seen
-
-
-def _cells(network: SliceNetwork, pixels: int) -> int:
-    """Cells a side of the map that a network makes of an image of that size."""
-    return round(pixels / network.heatmap_stride)

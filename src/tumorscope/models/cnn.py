@@ -169,10 +169,11 @@ class ConvolutionalNetwork(SliceNetwork):
         self.heatmap_stride = 1
         for block in plan.blocks:
             self.heatmap_stride *= block.pool
+        self.cells = image_size // self.heatmap_stride
         channels = plan.blocks[-1].filters
         self.backbone = _Blocks(plan)
         self.fine = FeatureTap(channels)
-        self.head = PathHead(channels, image_size // self.heatmap_stride, plan.hidden, plan.dropout)
+        self.head = PathHead(channels, self.cells, plan.hidden, plan.dropout)
 
     def forward(self, image: torch.Tensor) -> NetworkOutput:
         """Classify ``float32 [N, 1, S, S]`` in [0, 1]."""

@@ -68,12 +68,18 @@ class SliceNetwork(nn.Module):
         ``float32 [4]``.
     heatmap_stride
         Pixels of the input a cell of the evidence, at most :data:`HEATMAP_STRIDE`.
+    cells
+        Of the evidence, a side.
+    reach
+        How far around its middle a cell speaks, in cells; see :func:`~tumorscope.models.grid.tents`.
     """
 
     backbone: nn.Module
     fine: nn.Conv2d | FeatureTap
     bias: nn.Parameter
     heatmap_stride: int
+    cells: int
+    reach: float = 1.0
 
     def __init__(self) -> None:
         super().__init__()
