@@ -1,7 +1,9 @@
 """The close-ups that a run with a guide learns from.
 
-Owns where they are taken: at the tumour's box where there is one to learn from, else where the guide looks, as it will
-when nobody knows the tumour. They are taken before anything is learnt and stay the same in all epochs.
+Owns how many there are of each image and where they are taken: at the tumour's box where there is one to learn from,
+else where the guide looks, as it will when nobody knows the tumour; never quite there, so that a tumour may lie
+anywhere in a close-up. They are taken before anything is learnt. Those of one image count as copies of one slice, of
+which each epoch shows another.
 """
 
 from __future__ import annotations
@@ -13,16 +15,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tumorscope.models.close_up import CloseUpNetwork, take
+from tumorscope.models.close_up import CloseUpNetwork
 from tumorscope.training.batches import TrainingRows
 from tumorscope.training.module import as_input
 
-__all__ = ["AT_THE_BOX", "close_ups"]
+__all__ = ["AT_THE_BOX", "CLOSE_UPS", "close_ups"]
+
+CLOSE_UPS = 4
+"""Of each image to learn from."""
 
 AT_THE_BOX = 0.8
-"""Share of the boxed tumours whose close-up is taken at the box and not where the guide looks."""
+"""Share of the close-ups of a boxed tumour that are taken at the box and not where the guide looks."""
 
-_SCATTER = 0.05  # of the side: standard deviation of a close-up's centre around that of the box
+_FROM_THE_BOX = (
+    0.15  # of the slice's side: how far the middle of a close-up may be from that of the box, on each axis
+)
+_FROM_THE_AIM = 0.04  # of the slice's side: standard deviation from where the guide looks, on each axis
 _BATCH = 64
 
 
@@ -38,49 +46,66 @@ def close_ups(
     Parameters
     ----------
     data
-        Images ``uint8 [N, S, S]``; where a tumour is known by its box, ``boxes``.
+        Images ``uint8 [N, S, S]``, M of them among ``rows``; where a tumour is known by its box, ``boxes``.
     network
         Whose guide says where to look.
     rng
-        To look at boxes, of an image to learn from; ``None`` to look where the guide looks.
+        For :data:`CLOSE_UPS` of each image to learn from, at boxes and about where the guide looks; ``None`` for the
+        one at which the guide looks.
     progress
         Called with (done, total) images.
 
     Returns
     -------
     TrainingRows
-        The same rows with images ``uint8 [N, P, P]``, of which those that are not among ``rows`` are black, and with
-        boxes in fractions of the close-up.
+        Images ``uint8 [K * M, P, P]``, all of them ``rows``, K of each image, with boxes in fractions of the close-up.
     """
-    pixels, whole = network.pixels, data.images.shape[-1]
-    starts = np.zeros((len(data.images), 2), dtype=np.int64)
-    images = np.zeros((len(data.images), pixels, pixels), dtype=np.uint8)
-    for first in range(0, len(data.rows), _BATCH):
-        rows = data.rows[first : first + _BATCH]
-        batch = torch.from_numpy(np.ascontiguousarray(data.images[rows]))
-        starts[rows] = network.where(as_input(batch)).numpy()
-        if rng is not None and data.boxes is not None:
-            starts[rows] = _at_boxes(starts[rows], data.boxes[rows], whole, pixels, rng)
-        images[rows] = take(batch.unsqueeze(1), torch.from_numpy(starts[rows]), pixels).squeeze(1).numpy()
+    copies = 1 if rng is None else CLOSE_UPS
+    rows, pixels, whole = data.rows, network.pixels, data.images.shape[-1]
+    boxes = None if data.boxes is None else data.boxes[rows]
+    starts = np.zeros((copies, len(rows), 2), dtype=np.int64)
+    images = np.zeros((copies, len(rows), pixels, pixels), dtype=np.uint8)
+    for first in range(0, len(rows), _BATCH):
+        part = slice(first, first + _BATCH)
+        batch = np.ascontiguousarray(data.images[rows[part]])
+        looked = network.where(as_input(torch.from_numpy(batch))).numpy()
+        for copy in range(copies):
+            if rng is not None:
+                starts[copy, part] = _about(
+                    looked, None if boxes is None else boxes[part], whole, pixels, rng
+                )
+            else:
+                starts[copy, part] = looked
+            for place, (top, left) in enumerate(starts[copy, part]):
+                images[copy, first + place] = batch[place, top : top + pixels, left : left + pixels]
         if progress is not None:
-            progress(first + len(rows), len(data.rows))
-    boxes = data.boxes
+            progress(min(first + _BATCH, len(rows)), len(rows))
     if boxes is not None:
-        left_top = np.tile(starts[:, ::-1], 2)
-        boxes = ((boxes * whole - left_top) / pixels).astype(np.float32)
-    return replace(data, images=images, boxes=boxes)
+        left_top = np.tile(starts.reshape(-1, 2)[:, ::-1], 2)
+        boxes = ((np.tile(boxes, (copies, 1)) * whole - left_top) / pixels).astype(np.float32)
+    return replace(
+        data,
+        images=images.reshape(-1, pixels, pixels),
+        labels=np.tile(data.labels[rows], copies),
+        slice_ids=tuple(data.slice_ids[row] for row in rows) * copies,
+        rows=np.arange(copies * len(rows)),
+        boxes=boxes,
+        groups=None if data.groups is None else tuple(data.groups[row] for row in rows) * copies,
+    )
 
 
-def _at_boxes(
-    starts: NDArray[np.int64],
-    boxes: NDArray[np.float32],
+def _about(
+    looked: NDArray[np.int64],
+    boxes: NDArray[np.float32] | None,
     whole: int,
     pixels: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Move most close-ups of boxed tumours to about the middle of the box, within the image."""
-    middles = (boxes[:, [1, 0]] + boxes[:, [3, 2]]) / 2 + rng.normal(0, _SCATTER, (len(boxes), 2))
-    moved = rng.random(len(boxes)) < AT_THE_BOX
-    moved &= np.isfinite(middles).all(axis=1)
-    at = np.nan_to_num(middles * whole - pixels / 2).round().clip(0, whole - pixels).astype(np.int64)
-    return np.where(moved[:, None], at, starts)
+    """Places about where the guide looks, those of most boxed tumours about the middle of the box instead."""
+    at = looked + rng.normal(0.0, _FROM_THE_AIM * whole, looked.shape)
+    if boxes is not None:
+        middles = (boxes[:, [1, 0]] + boxes[:, [3, 2]]) / 2
+        middles = middles + rng.uniform(-_FROM_THE_BOX, _FROM_THE_BOX, middles.shape)
+        moved = (rng.random(len(boxes)) < AT_THE_BOX) & np.isfinite(middles).all(axis=1)
+        at = np.where(moved[:, None], np.nan_to_num(middles) * whole - pixels / 2, at)
+    return at.round().clip(0, whole - pixels).astype(np.int64)

@@ -35,6 +35,7 @@ from tumorscope.training.distillation import Teaching
 from tumorscope.training.failures import DivergenceGuard, explained
 from tumorscope.training.folder import INITIAL_WEIGHTS, WEIGHTS
 from tumorscope.training.guides import read_guide
+from tumorscope.training.memory import keep_freed_memory
 from tumorscope.training.module import ClassifierModule
 from tumorscope.training.parts import WHOLE, Part, even_steps
 from tumorscope.training.stopping import BestWeights, split_off
@@ -260,6 +261,7 @@ def _prepare_process(config: TrainingConfig) -> None:
     # Hugging Face's client reports usage unless told not to.
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     torch.set_num_threads(config.threads or shared_threads())
+    keep_freed_memory()
 
 
 def precision_of(config: TrainingConfig) -> Precision:

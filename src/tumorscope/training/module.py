@@ -5,6 +5,7 @@ Owns the Lightning module. Knows nothing of files or of where the batches come f
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, cast
 
 import lightning
@@ -21,6 +22,7 @@ from tumorscope.training.batches import Batch, Places
 from tumorscope.training.boxes import draw_masks
 from tumorscope.training.config import TrainingConfig
 from tumorscope.training.counters import Purpose, stream_seed
+from tumorscope.training.depthwise import fast_depthwise
 from tumorscope.training.distillation import Teaching
 from tumorscope.training.mixed import class_losses
 from tumorscope.training.optimiser import make_optimiser
@@ -107,7 +109,9 @@ class ClassifierModule(lightning.LightningModule):
         if places is not None and mixture is not None:
             # Where the evidence of an image of two lies is not known; its mask is empty.
             places = places._replace(known=places.known & ~mixture.mixed)
-        output = self.network(images)
+        # A compiled network has kernels of its own.
+        with nullcontext() if self.config.compile else fast_depthwise():
+            output = self.network(images)
         logits = output.logits.float()
         smoothing = self.config.label_smoothing
         if places is None and mixture is None:
