@@ -119,3 +119,11 @@ def test_cells_that_are_no_whole_pixels_are_refused() -> None:
     guide, reader = Brightness(Diagnosis.GLIOMA, 16, 4), Brightness(Diagnosis.GLIOMA, 16, 3)
     with pytest.raises(InvalidConfiguration, match="3 cells a side for 16 pixels"):
         CloseUpNetwork(guide, reader, 2, 16)
+
+
+def test_it_is_aimed_at_several_cells_that_agree_and_not_at_one_that_shouts() -> None:
+    evidence = torch.zeros(1, 4, 8, 8)
+    evidence[0, TUMOURS[0], 1, 1] = 1.0
+    evidence[0, TUMOURS[0], 5:8, 5:8] = 0.6
+    alone, together = Aim(8, 8, 4, 64)(seen(evidence)), Aim(8, 8, 4, 64)(seen(evidence * (evidence < 1)))
+    assert torch.equal(alone, together)

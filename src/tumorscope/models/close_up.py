@@ -13,19 +13,21 @@ from torch.nn import functional
 
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.labels import CLASS_ORDER, Diagnosis
-from tumorscope.models.grid import shares
+from tumorscope.models.grid import shares, tents
 from tumorscope.models.network import NetworkOutput, SliceNetwork
 
 __all__ = ["Aim", "CloseUpNetwork", "take"]
 
 _HEALTHY = Diagnosis.NOTUMOR.position
+_AROUND = 2.0  # cells of the guide's map
 
 
 class Aim(nn.Module):
     """Where the guide would look closer.
 
     A close-up shows one part in ``zoom`` of each side at full resolution. Its centre is the cell of the guide's map in
-    which most speaks for its likeliest tumour and against health; it is moved as far as it must to lie in the slice.
+    and around which most speaks for its likeliest tumour and against health; it is moved as far as it must to lie in
+    the slice.
 
     Parameters
     ----------
@@ -47,6 +49,11 @@ class Aim(nn.Module):
         first = torch.floor(middle - reader_cells / 2 + 0.5).clamp(0, whole - reader_cells)
         self.starts: torch.Tensor
         self.register_buffer("starts", first.long() * (pixels // reader_cells), persistent=False)
+        # A tumour speaks in several neighbouring cells, a cell that errs alone.
+        self.around: torch.Tensor
+        self.register_buffer(
+            "around", torch.from_numpy(tents(cells, cells, _AROUND)).float(), persistent=False
+        )
         tumours = [place for place in range(len(CLASS_ORDER)) if place != _HEALTHY]
         self.tumours: torch.Tensor
         self.register_buffer("tumours", torch.tensor(tumours), persistent=False)
@@ -57,7 +64,7 @@ class Aim(nn.Module):
         side = seen.evidence.shape[-1]
         chosen = likeliest.view(-1, 1, 1, 1).expand(-1, 1, side, side)
         towards = seen.evidence.gather(1, chosen).squeeze(1) - seen.evidence[:, _HEALTHY]
-        place = towards.flatten(1).argmax(dim=1)
+        place = (self.around @ towards @ self.around.T).flatten(1).argmax(dim=1)
         return torch.stack((self.starts[place // side], self.starts[place % side]), dim=1)
 
 
