@@ -29,7 +29,7 @@ def gradients(image: torch.Tensor, weight: torch.Tensor, fast: bool, **how: Any)
                 answer = functional.conv2d(image, weight, **how)
         else:
             answer = functional.conv2d(image, weight, **how)
-    answer.float().square().sum().backward()
+    answer.float().square().sum().backward()  # type: ignore[no-untyped-call]
     assert image.grad is not None
     assert weight.grad is not None
     return [answer.detach().float(), image.grad, weight.grad]
@@ -74,7 +74,7 @@ def test_those_of_a_whole_network_are_torchs(monkeypatch: pytest.MonkeyPatch) ->
 
     def learnt() -> dict[str, torch.Tensor]:
         network.zero_grad()
-        functional.cross_entropy(network(images).logits.float(), labels).backward()
+        functional.cross_entropy(network(images).logits.float(), labels).backward()  # type: ignore[no-untyped-call]
         return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
 
     with torch.autocast("cpu", torch.bfloat16):
@@ -117,6 +117,6 @@ def test_in_32_bits_torch_computes_them(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_frozen_weight_gets_no_gradient() -> None:
     image, weight = torch.randn(2, 6, 9, 9, requires_grad=True), torch.randn(6, 1, 5, 5)
     with torch.autocast("cpu", torch.bfloat16), fast_depthwise():
-        functional.conv2d(image, weight, groups=6).float().sum().backward()
+        functional.conv2d(image, weight, groups=6).float().sum().backward()  # type: ignore[no-untyped-call]
     assert image.grad is not None
     assert weight.grad is None

@@ -35,6 +35,7 @@ def carry_out(order: Order, *, skip_unreadable: bool, progress: bool) -> None:
     from tumorscope.training.fit import check_network
     from tumorscope.training.loggers import Loggers
     from tumorscope.training.making import Averaging, LookingCloser, Maker, Training
+    from tumorscope.training.memory import keep_freed_memory
     from tumorscope.training.run import cross_fit, final_fit
 
     chosen = order.chosen
@@ -52,6 +53,7 @@ def carry_out(order: Order, *, skip_unreadable: bool, progress: bool) -> None:
         maker = Averaging(chosen.members)
     elif chosen.guide is not None:
         maker = LookingCloser(training, chosen.guide, partial(counter, show=progress))
+    keep_freed_memory()  # also where nothing is left to fit, and the answers are
     fit_part = partial(cross_fit, allow_leaks=order.allow_leaks) if order.folds else partial(final_fit)
     try:
         fit_part(run, manifest, images, maker, announce=announce)

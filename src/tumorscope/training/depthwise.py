@@ -88,11 +88,13 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
-        call = _Call(*ctx.saved_tensors, ctx.stride, ctx.padding)
+        (gradient,) = gradients
+        image, weight = ctx.saved_tensors
+        call = _Call(image, weight, ctx.stride, ctx.padding)
         by_image, by_weight = ctx.needs_input_grad[:2]
         return (
-            _by_image(*gradients, call) if by_image else None,
-            _by_weight(*gradients, call) if by_weight else None,
+            _by_image(gradient, call) if by_image else None,
+            _by_weight(gradient, call) if by_weight else None,
             None,
             None,
         )
@@ -106,14 +108,16 @@ def _by_image(gradient: torch.Tensor, call: _Call) -> torch.Tensor:
         dense = gradient.new_zeros(len(gradient), height, width, len(call.weight)).permute(0, 3, 1, 2)
         dense[:, :, :: call.stride, :: call.stride] = gradient
         gradient, call = dense, call._replace(stride=1)
-    return _torchs(gradient, call, (True, False, False))[0]
+    by_image, _ = _torchs(gradient, call, (True, False))
+    return by_image
 
 
 def _by_weight(gradient: torch.Tensor, call: _Call) -> torch.Tensor:
     """A wide kernel as narrow ones that overlap."""
     wide = call.weight.shape[2]
     if wide <= _FAST:
-        return _torchs(gradient, call, (False, True, False))[1]
+        _, by_weight = _torchs(gradient, call, (False, True))
+        return by_weight
     padded = functional.pad(call.image, (call.padding,) * 4).contiguous(memory_format=torch.channels_last)
     height, width = (call.stride * (side - 1) + _FAST for side in gradient.shape[2:])
     found = torch.empty_like(call.weight)
@@ -121,13 +125,15 @@ def _by_weight(gradient: torch.Tensor, call: _Call) -> torch.Tensor:
         narrow = (..., slice(top, top + _FAST), slice(left, left + _FAST))
         part = padded[..., top : top + height, left : left + width]
         here = _Call(part, call.weight[narrow], call.stride, 0)
-        found[narrow] = _torchs(gradient, here, (False, True, False))[1]
+        _, found[narrow] = _torchs(gradient, here, (False, True))
     return found
 
 
-def _torchs(gradient: torch.Tensor, call: _Call, wanted: tuple[bool, bool, bool]) -> Any:
-    """Those of torch, by image, weight and bias."""
-    return torch.ops.aten.convolution_backward(
+def _torchs(
+    gradient: torch.Tensor, call: _Call, wanted: tuple[bool, bool]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Those of torch by image and by weight, nothing in place of one that is not wanted."""
+    by_image, by_weight, _ = torch.ops.aten.convolution_backward(
         gradient.contiguous(memory_format=torch.channels_last),
         call.image.contiguous(memory_format=torch.channels_last),
         call.weight.contiguous(),
@@ -138,5 +144,6 @@ def _torchs(gradient: torch.Tensor, call: _Call, wanted: tuple[bool, bool, bool]
         False,
         (0, 0),
         len(call.weight),
-        wanted,
+        (*wanted, False),
     )
+    return by_image, by_weight
