@@ -16,7 +16,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-SECRETS = ("Beeblebrox", "Zaphod", "424242", "Magrathea", "1.2.826.0.1.42")
+SECRETS = ("Beeblebrox", "Zaphod", "Trillian-42", "Magrathea", "1.2.826.0.1.42")
 SERIES_UID = "1.2.826.0.1.42.7"
 
 
@@ -45,7 +45,7 @@ def mr_dataset(pixels: NDArray[Any], bits_stored: int | None = None, **attribute
     made.SOPClassUID = MRImageStorage
     made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID
     made.Modality = "MR"
-    made.PatientName, made.PatientID = "Beeblebrox^Zaphod", "424242"
+    made.PatientName, made.PatientID = "Beeblebrox^Zaphod", "Trillian-42"
     made.StudyDescription, made.InstitutionName = "Magrathea visit", "Magrathea General"
     made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.826.0.1.42", SERIES_UID
     made.InstanceNumber = 1

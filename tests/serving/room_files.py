@@ -67,7 +67,7 @@ def _dataset(pixels: NDArray[np.uint16], series: str, place: int) -> Dataset:
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = MRImageStorage
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = generate_uid()
-    made.Modality, made.PatientName, made.PatientID = "MR", "Beeblebrox^Zaphod", "424242"
+    made.Modality, made.PatientName, made.PatientID = "MR", "Beeblebrox^Zaphod", "Trillian-42"
     made.StudyInstanceUID = made.SeriesInstanceUID = series
     made.InstanceNumber = place + 1
     made.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
