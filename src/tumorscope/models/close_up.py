@@ -127,7 +127,7 @@ class CloseUpNetwork(SliceNetwork):
         self.aim = Aim(cells, reader_cells, zoom, pixels)
         self.cells, self.heatmap_stride = zoom * reader_cells, pixels // reader_cells
         # As far as where the guide stands alone: its evidence would be lost beside narrow peaks of the reader.
-        self.reach = zoom * guide.reach
+        self.reach = guide.reach * self.cells / cells
         self.bias = nn.Parameter((guide.bias + reader.bias).detach() / 2, requires_grad=False)
         spread = torch.from_numpy(shares(cells, self.cells)).float()
         self.spread: torch.Tensor
