@@ -316,6 +316,7 @@ class TestLeaks:
             calibration=read_predictions(started / "final" / "calibration.csv"),
             novelty=np.linspace(0, 1, len(read_predictions(started / "final" / "calibration.csv"))),
             weights="random",
+            heatmap_stride=8,
         )
         assert ModelCard.model_validate_json(card.model_dump_json()) == card
         assert card.data.leaks == {"folds": {"patient": 2}}

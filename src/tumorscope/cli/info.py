@@ -5,7 +5,7 @@ Owns how a model card looks on a terminal. The card itself comes from ``inferenc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,7 @@ from tumorscope.cli.text import plain_console
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tumorscope.core.card import Measured, ModelCard
+    from tumorscope.core.card import Measured, Member, ModelCard
 
 __all__ = ["Format", "info"]
 
@@ -111,14 +111,18 @@ def _made_of(card: ModelCard) -> Iterator[tuple[str, str]]:
     """The members of an ensemble and what they cost, and other models that it was made from."""
     if card.ensemble is not None:
         made = card.ensemble
-        yield "Members", ", ".join(f"{member.name} ({member.sha256[:8]})" for member in made.members)
+        yield "Members", _named(made.members)
         yield (
             "Ensemble",
             f"{made.combination}; {made.graph_bytes / 2**20:.1f} MiB, {made.milliseconds:.1f} ms an image on one "
             "thread of the processor that made it",
         )
     for kind, members in card.forebears.items():
-        yield kind, ", ".join(f"{member.name} ({member.sha256[:8]})" for member in members)
+        yield kind, _named(members)
+
+
+def _named(members: Iterable[Member]) -> str:
+    return ", ".join(f"{member.name} ({member.sha256[:8]})" for member in members)
 
 
 def _data(card: ModelCard) -> Iterator[RenderableType]:

@@ -79,9 +79,9 @@ def write_card(
     calibration: PredictionTable,
     novelty: NDArray[Any],
     weights: str,
+    heatmap_stride: int,
     novelty_weights: NDArray[np.float64] | None = None,
     held_out_fold: int | None = None,
-    heatmap_stride: int = 16,  # the coarsest; models.network, which says so, would bring in torch
 ) -> ModelCard:
     """Gather the card.
 
@@ -96,14 +96,14 @@ def write_card(
         model, those of the other folds.
     novelty
         ``[M]``, novelty of images by models that had not learnt from them.
-    novelty_weights
-        ``float64 [M]``, 1/n for each of n copies; those of ``calibration`` where not given.
     weights
         Where the initial weights came from.
-    held_out_fold
-        Of a fold model, the fold that it has not seen; ``None`` for the final fit.
     heatmap_stride
         Of the exported graph.
+    novelty_weights
+        ``float64 [M]``, 1/n for each of n copies; those of ``calibration`` where not given.
+    held_out_fold
+        Of a fold model, the fold that it has not seen; ``None`` for the final fit.
     """
     recipe, data, environment = find_recipe(run.config.recipe), run.data(), run.environment()
     name = run.path.resolve().name

@@ -23,7 +23,7 @@ from tumorscope.models.network import SliceNetwork
 from tumorscope.training.module import as_input
 from tumorscope.training.novelty import NoveltySpace
 
-__all__ = ["AnswerGraph", "FineMap", "to_onnx"]
+__all__ = ["AnswerGraph", "to_onnx"]
 
 OPSET = 18
 

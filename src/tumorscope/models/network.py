@@ -16,7 +16,7 @@ from tumorscope.core.labels import CLASS_ORDER
 __all__ = ["HEATMAP_STRIDE", "FeatureTap", "NetworkOutput", "SliceNetwork", "build_network"]
 
 HEATMAP_STRIDE = 16
-"""The coarsest that a heat-map may be."""
+"""The coarsest that evidence may be; the map of a bundle is finer."""
 
 
 class NetworkOutput(NamedTuple):

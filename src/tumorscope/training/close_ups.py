@@ -69,14 +69,11 @@ def close_ups(
         part = slice(first, first + _BATCH)
         batch = np.ascontiguousarray(data.images[rows[part]])
         looked = network.where(as_input(torch.from_numpy(batch))).numpy()
+        known = None if boxes is None else boxes[part]
         for copy in range(copies):
-            if rng is not None:
-                starts[copy, part] = _about(
-                    looked, None if boxes is None else boxes[part], whole, pixels, rng
-                )
-            else:
-                starts[copy, part] = looked
-            for place, (top, left) in enumerate(starts[copy, part]):
+            at = looked if rng is None else _about(looked, known, whole, pixels, rng)
+            starts[copy, part] = at
+            for place, (top, left) in enumerate(at):
                 images[copy, first + place] = batch[place, top : top + pixels, left : left + pixels]
         if progress is not None:
             progress(min(first + _BATCH, len(rows)), len(rows))

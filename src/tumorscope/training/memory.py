@@ -1,7 +1,7 @@
 """Memory that a training asks for again and again.
 
 Owns one piece of advice to the C library. Every step asks for the same large pieces; by default they are given back to
-the system when they are freed, which clears them anew, page by page, at the next step: up to a third of the time.
+the system when they are freed, which clears them anew, page by page, at the next step: about a fifth of its time.
 """
 
 from __future__ import annotations
