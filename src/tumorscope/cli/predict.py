@@ -7,6 +7,7 @@ Owns the order of things and the exit status. Finding and reading files is ``rea
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from tumorscope.cli.answering import Tally, counted, sources_of
@@ -41,12 +42,15 @@ def predict(arguments: Sequence[str]) -> int:
         If an option is wrong or the model cannot be used; never on account of an input.
     """
     options = parse(arguments)
-    classifier = load(options.model, threads=options.threads, device=options.device)
-    classifier.facts.coverage_key(options.coverage)
     form = format_of(options.form, options.output)
     tally = Tally()
     with ExitStack() as stack:
-        sources, rename = sources_of(expanded(options.paths), stack)
+        # ONNX Runtime lets go of Python while it makes the graph ready: the files are found meanwhile.
+        with ThreadPoolExecutor(1) as opener:
+            opening = opener.submit(load, options.model, threads=options.threads, device=options.device)
+            sources, rename = sources_of(expanded(options.paths), stack)
+        classifier = opening.result()
+        classifier.facts.coverage_key(options.coverage)
         stream = stack.enter_context(opened(options.output))
         show = len(sources) > 1 and not (form is Format.TABLE and stream.isatty())
         count = stack.enter_context(counter("answering", show=show))
