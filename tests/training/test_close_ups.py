@@ -11,8 +11,9 @@ from fit_once import rows
 
 from tumorscope.models.close_up import CloseUpNetwork
 from tumorscope.models.network import build_network
-from tumorscope.training.batches import TrainingRows
+from tumorscope.training.batches import BatchStream, TrainingRows
 from tumorscope.training.close_ups import AT_THE_BOX, CLOSE_UPS, close_ups
+from tumorscope.training.config import Supervision
 from tumorscope.training.module import as_input
 
 PIXELS = 32
@@ -93,3 +94,51 @@ def test_a_box_goes_with_its_tumour(network: CloseUpNetwork, data: TrainingRows)
             assert (marked >= np.array([top, left]) - 0.51).all()
             assert (marked <= np.array([bottom, right]) - 0.49).all()
     assert seen > CLOSE_UPS * 60
+
+
+def test_tumours_are_moved_in_the_whole_slice_before_close_ups_are_taken(
+    network: CloseUpNetwork, data: TrainingRows
+) -> None:
+    made = close_ups(data, network, rng=np.random.default_rng(2), supervision=Supervision(paste=1.0))
+    assert made.weights is not None
+    assert made.boxes is not None
+    before = np.tile(data.labels[data.rows], CLOSE_UPS)
+    pasted = (made.labels != 2) & (before == 2)
+    assert pasted.sum() > 0.5 * (before == 2).sum()
+    assert np.array_equal(made.labels[before != 2], before[before != 2])
+    assert np.isfinite(made.boxes[pasted]).all()
+    middles = (made.boxes[pasted, :2] + made.boxes[pasted, 2:]) / 2
+    assert ((middles > 0) & (middles < 1)).all(axis=1).mean() > AT_THE_BOX
+    assert (made.weights == 1).all()
+
+
+def test_where_a_tumour_was_taken_out_is_looked_at(network: CloseUpNetwork, data: TrainingRows) -> None:
+    settings = Supervision(heal=1.0, heal_weight=0.25)
+    made = close_ups(data, network, rng=np.random.default_rng(3), supervision=settings)
+    assert made.weights is not None
+    assert made.boxes is not None
+    assert data.boxes is not None
+    before = np.tile(data.labels[data.rows], CLOSE_UPS)
+    healed = (made.labels == 2) & (before != 2)
+    assert healed.any()
+    assert np.isnan(made.boxes[healed]).all()
+    assert (made.weights[healed] == 0.25).all()
+    assert (made.weights[~healed] == 1).all()
+    plain = close_ups(data, network, rng=np.random.default_rng(3))
+    assert plain.weights is None
+
+
+def test_moved_tumours_are_not_moved_again(network: CloseUpNetwork, data: TrainingRows) -> None:
+    settings = Supervision(paste=1.0, decoy=1.0)
+    made = close_ups(data, network, rng=np.random.default_rng(4), supervision=settings)
+    assert made.weights is not None
+    numbered = made.images.copy()
+    numbered[:, 0, 0], numbered[:, 0, 1] = np.divmod(np.arange(len(numbered)), 256)
+    weights = np.linspace(0, 1, len(numbered), dtype=np.float32)
+    shown = replace(made, images=numbered, weights=weights)
+    for batch in BatchStream(shown, 8, 0, lambda: 0, supervision=settings):
+        assert batch.places is not None
+        taken = batch.images[:, 0, 0].long().numpy() * 256 + batch.images[:, 0, 1].long().numpy()
+        assert np.array_equal(batch.images.numpy(), numbered[taken])
+        assert np.array_equal(batch.labels.numpy(), made.labels[taken])
+        assert np.array_equal(batch.places.weights.numpy(), weights[taken])

@@ -21,7 +21,7 @@ from tumorscope.training.balance import draw_balanced
 from tumorscope.training.config import Supervision
 from tumorscope.training.counters import Purpose, draw_order, stream_seed
 from tumorscope.training.parts import WHOLE, Part
-from tumorscope.training.transplants import Donors, transplant
+from tumorscope.training.transplants import Changed, Donors, transplant
 
 __all__ = ["Batch", "BatchStream", "Places", "TrainingRows", "batches_before"]
 
@@ -52,6 +52,9 @@ class TrainingRows:
         stopped early.
     part
         What ``metrics.csv`` calls this part where it is watched.
+    weights
+        ``float32 [N]``, of each image in the loss of the classes, of images in which tumours were moved before; they
+        are not moved again.
     """
 
     images: NDArray[np.uint8]
@@ -61,6 +64,7 @@ class TrainingRows:
     boxes: NDArray[np.float32] | None = None
     groups: tuple[str, ...] | None = None
     part: str = "held out"
+    weights: NDArray[np.float32] | None = None
 
     @property
     def distinct(self) -> int:
@@ -201,11 +205,13 @@ class BatchStream(IterableDataset[Batch]):
         if self._supervision is None or self._donors is None or self._data.boxes is None:
             unchanged = torch.from_numpy(images), torch.from_numpy(labels)
             return Batch(*unchanged, epoch, step, None, self._part.index, self._part.count, whole)
-        seed = stream_seed(self._seed, Purpose.TRANSPLANTS, epoch, step, self._part.index)
-        rng = np.random.Generator(np.random.Philox(seed))
-        changed = transplant(
-            images, labels, self._data.boxes[rows], self._donors, settings=self._supervision, rng=rng
-        )
+        boxes, weights = self._data.boxes[rows], self._data.weights
+        if weights is not None:
+            changed = Changed(images, labels, boxes, weights[rows])
+        else:
+            seed = stream_seed(self._seed, Purpose.TRANSPLANTS, epoch, step, self._part.index)
+            rng = np.random.Generator(np.random.Philox(seed))
+            changed = transplant(images, labels, boxes, self._donors, settings=self._supervision, rng=rng)
         known = (changed.labels == Diagnosis.NOTUMOR.position) | np.isfinite(changed.boxes).all(axis=1)
         places = Places(
             torch.from_numpy(changed.boxes), torch.from_numpy(known), torch.from_numpy(changed.weights)

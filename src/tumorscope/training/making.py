@@ -174,7 +174,9 @@ class LookingCloser:
             ).eval()
             draws = np.random.default_rng(stream_seed(run.config.seed, Purpose.CLOSE_UPS, number or 0))
             with self.counting("close-ups") as count:
-                learn = close_ups(learn, unread, rng=draws, progress=count)
+                learn = close_ups(
+                    learn, unread, rng=draws, supervision=run.config.supervision, progress=count
+                )
                 watch = close_ups(watch, unread, progress=count)
             self.training.network(run, number, learn, watch)
         wait_for_all()
