@@ -72,23 +72,18 @@ def close_ups(
     """
     copies = 1 if rng is None else CLOSE_UPS
     rows, pixels, whole = data.rows, network.pixels, data.images.shape[-1]
-    moves = rng is not None and supervision is not None and supervision.transplants
-    donors = Donors(data.images, data.labels, data.boxes, rows) if moves and data.boxes is not None else None
+    move = None if rng is None or supervision is None else _mover(data, supervision, rng)
     made = _Made.empty(copies, len(rows), pixels)
     for first in range(0, len(rows), _BATCH):
-        part = slice(first, first + _BATCH)
-        batch = _unchanged(data, rows[part])
+        batch = _unchanged(data, rows[first : first + _BATCH])
         looked = network.where(as_input(torch.from_numpy(batch.images))).numpy()
         for copy in range(copies):
             shown, at = batch, looked
             if rng is not None:
-                aimed = looked
-                if donors is not None and supervision is not None:
-                    shown = transplant(
-                        batch.images, batch.labels, batch.boxes, donors, settings=supervision, rng=rng
-                    )
-                    aimed = _where_now(network, batch, looked, shown)
-                at = _about(aimed, _to_see(batch, shown), whole, pixels, rng)
+                if move is not None:
+                    shown = move(batch)
+                    at = _where_now(network, batch, looked, shown)
+                at = _about(at, _to_see(batch, shown), whole, pixels, rng)
             made.cut(copy, first, shown, at)
         if progress is not None:
             progress(min(first + _BATCH, len(rows)), len(rows))
@@ -100,7 +95,7 @@ def close_ups(
         rows=np.arange(copies * len(rows)),
         boxes=None if data.boxes is None else made.boxes.reshape(-1, 4),
         groups=None if data.groups is None else tuple(data.groups[row] for row in rows) * copies,
-        weights=None if donors is None else made.weights.reshape(-1),
+        weights=None if move is None else made.weights.reshape(-1),
     )
 
 
@@ -129,6 +124,20 @@ class _Made:
             self.images[copy, first + place] = shown.images[place, top : top + pixels, left : left + pixels]
         self.labels[copy, part], self.weights[copy, part] = shown.labels, shown.weights
         self.boxes[copy, part] = (shown.boxes * shown.images.shape[-1] - np.tile(at[:, ::-1], 2)) / pixels
+
+
+def _mover(
+    data: TrainingRows, supervision: Supervision, rng: np.random.Generator
+) -> Callable[[Changed], Changed] | None:
+    """What moves tumours in a batch of whole slices; ``None`` where nothing is to be moved or no box is known."""
+    if not supervision.transplants or data.boxes is None:
+        return None
+    donors = Donors(data.images, data.labels, data.boxes, data.rows)
+
+    def move(batch: Changed) -> Changed:
+        return transplant(batch.images, batch.labels, batch.boxes, donors, settings=supervision, rng=rng)
+
+    return move
 
 
 def _unchanged(data: TrainingRows, rows: NDArray[np.int64]) -> Changed:
