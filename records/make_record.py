@@ -76,7 +76,8 @@ def main() -> None:
     record = Path(__file__).parent / arguments.name
     copy_files(arguments.run, record, KEPT)
     copy_answers(arguments.run, record)
-    print(f"{record}: measure it with tumorscope evaluate --model {record} --protocol patient-wise")
+    protocol = "patient-wise" if read_predictions(record).styles is None else "shifted"
+    print(f"{record}: measure it with tumorscope evaluate --model {record} --protocol {protocol}")
 
 
 if __name__ == "__main__":
