@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 from tumorscope.training.history import read_history
 
 SCRIPT = Path(__file__).with_name("fit_once.py")
+KILLED = Path(__file__).with_name("kill_once.py")
+OFTEN = "checkpoint_seconds=0.02"
 STEPS_AN_EPOCH = 16
 BOXES = (
     "supervision.pointing=0.5",
@@ -34,28 +36,12 @@ OPTIONS = (
 STEPS_OF_FOUR = 4  # of the 15 batches that validation leaves
 
 
-def _steps_of(checkpoint: Path) -> int:
-    steps: int = torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]
-    return steps
-
-
 def _killed_in_mid_epoch(folder: Path, settings: tuple[str, ...], an_epoch: int) -> int:
-    """Start a fit, kill it with SIGKILL after a checkpoint inside an epoch, and give the step it holds."""
-    process = subprocess.Popen([sys.executable, str(SCRIPT), str(folder), *settings])
-    checkpoint = folder / "last.ckpt"
-    deadline = time.monotonic() + 120
-    try:
-        while time.monotonic() < deadline and process.poll() is None:
-            if checkpoint.is_file():
-                steps = _steps_of(checkpoint)
-                if steps > 4 and steps % an_epoch:
-                    break
-            time.sleep(0.05)
-        assert process.poll() is None, "the fit ended before it could be killed"
-    finally:
-        process.kill()
-        process.wait()
-    return _steps_of(checkpoint)
+    """Have a fit killed by SIGKILL after a checkpoint inside an epoch, and give the step that holds."""
+    killed = subprocess.run([sys.executable, str(KILLED), str(folder), str(an_epoch), *settings], check=False)
+    assert killed.returncode == -signal.SIGKILL, "the fit ended before it could be killed"
+    steps: int = torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)["global_step"]
+    return steps
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -75,7 +61,7 @@ def test_killed_and_resumed_is_bit_identical(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     subprocess.run([sys.executable, str(SCRIPT), str(whole), *settings], check=True)
 
-    steps = _killed_in_mid_epoch(broken, settings, an_epoch)
+    steps = _killed_in_mid_epoch(broken, (*settings, OFTEN), an_epoch)
     assert steps % an_epoch > 0
     assert not (broken / "weights.safetensors").exists()
     subprocess.run([sys.executable, str(SCRIPT), str(broken), *settings], check=True)
