@@ -22,6 +22,7 @@ from tumorscope.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
+from tumorscope.evaluation.style_folds import holds_whole_styles
 
 KEPT = (
     "config.yaml",
@@ -76,7 +77,7 @@ def main() -> None:
     record = Path(__file__).parent / arguments.name
     copy_files(arguments.run, record, KEPT)
     copy_answers(arguments.run, record)
-    protocol = "patient-wise" if read_predictions(record).styles is None else "shifted"
+    protocol = "shifted" if holds_whole_styles(read_predictions(record)) else "patient-wise"
     print(f"{record}: measure it with tumorscope evaluate --model {record} --protocol {protocol}")
 
 

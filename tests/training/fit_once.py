@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +51,11 @@ def _box(diagnosis: Diagnosis, seed: int) -> tuple[float, float, float, float]:
     return to_square(Box(*phantom.box), find_head(phantom.pixels), (64, 64))
 
 
-if __name__ == "__main__":
+def fit_once(folder: Path, settings: Sequence[str]) -> None:
+    """Fit on the phantoms, which are watched too."""
     data = rows()
-    fit(
-        configure("efficientnet-lite0", (*SETTINGS, *sys.argv[2:])),
-        data,
-        data,
-        Path(sys.argv[1]),
-        progress=False,
-    )
+    fit(configure("efficientnet-lite0", (*SETTINGS, *settings)), data, data, folder, progress=False)
+
+
+if __name__ == "__main__":
+    fit_once(Path(sys.argv[1]), sys.argv[2:])

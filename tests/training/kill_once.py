@@ -11,11 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fit_once import SETTINGS, rows
+from fit_once import fit_once
 
 from tumorscope.training.checkpoints import WholeFiles
-from tumorscope.training.config import configure
-from tumorscope.training.fit import fit
 
 _FIRST = 5
 
@@ -38,6 +36,4 @@ def _die_in_mid_epoch(an_epoch: int) -> None:
 
 if __name__ == "__main__":
     _die_in_mid_epoch(int(sys.argv[2]))
-    data = rows()
-    settings = (*SETTINGS, *sys.argv[3:])
-    fit(configure("efficientnet-lite0", settings), data, data, Path(sys.argv[1]), progress=False)
+    fit_once(Path(sys.argv[1]), sys.argv[3:])

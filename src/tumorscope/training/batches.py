@@ -77,6 +77,16 @@ class TrainingRows:
         first = {self.slice_ids[row]: int(row) for row in reversed(self.rows)}
         return np.array(sorted(first.values()), dtype=np.int64)
 
+    def take(self, rows: NDArray[np.int64]) -> Changed:
+        """Some of the images as they are; boxes are NaN where none are known, weights 1 where none are given."""
+        unknown = np.full((len(rows), 4), np.nan, dtype=np.float32)
+        return Changed(
+            np.ascontiguousarray(self.images[rows]),
+            self.labels[rows],
+            unknown if self.boxes is None else self.boxes[rows],
+            np.ones(len(rows), dtype=np.float32) if self.weights is None else self.weights[rows],
+        )
+
 
 class Places(NamedTuple):
     """What is known of where the tumours of a batch are.
@@ -182,7 +192,8 @@ class BatchStream(IterableDataset[Batch]):
         self._paths = _paths(data, sampling)
         self._supervision = supervision if supervision is not None and supervision.active else None
         self._donors: Donors | None = None
-        if self._supervision is not None and data.boxes is not None:
+        moves = self._supervision is not None and self._supervision.transplants and data.weights is None
+        if moves and data.boxes is not None:
             self._donors = Donors(data.images, data.labels, data.boxes, data.rows)
 
     def __len__(self) -> int:
@@ -201,17 +212,21 @@ class BatchStream(IterableDataset[Batch]):
 
     def _batch(self, rows: NDArray[np.int64], epoch: int, step: int) -> Batch:
         whole, rows = len(rows), self._part.of(rows)
-        images, labels = np.ascontiguousarray(self._data.images[rows]), self._data.labels[rows]
-        if self._supervision is None or self._donors is None or self._data.boxes is None:
-            unchanged = torch.from_numpy(images), torch.from_numpy(labels)
+        changed = self._data.take(rows)
+        if self._supervision is None or self._data.boxes is None:
+            unchanged = torch.from_numpy(changed.images), torch.from_numpy(changed.labels)
             return Batch(*unchanged, epoch, step, None, self._part.index, self._part.count, whole)
-        boxes, weights = self._data.boxes[rows], self._data.weights
-        if weights is not None:
-            changed = Changed(images, labels, boxes, weights[rows])
-        else:
+        if self._donors is not None:
             seed = stream_seed(self._seed, Purpose.TRANSPLANTS, epoch, step, self._part.index)
             rng = np.random.Generator(np.random.Philox(seed))
-            changed = transplant(images, labels, boxes, self._donors, settings=self._supervision, rng=rng)
+            changed = transplant(
+                changed.images,
+                changed.labels,
+                changed.boxes,
+                self._donors,
+                settings=self._supervision,
+                rng=rng,
+            )
         known = (changed.labels == Diagnosis.NOTUMOR.position) | np.isfinite(changed.boxes).all(axis=1)
         places = Places(
             torch.from_numpy(changed.boxes), torch.from_numpy(known), torch.from_numpy(changed.weights)

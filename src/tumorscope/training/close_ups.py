@@ -75,7 +75,7 @@ def close_ups(
     move = None if rng is None or supervision is None else _mover(data, supervision, rng)
     made = _Made.empty(copies, len(rows), pixels)
     for first in range(0, len(rows), _BATCH):
-        batch = _unchanged(data, rows[first : first + _BATCH])
+        batch = data.take(rows[first : first + _BATCH])
         looked = network.where(as_input(torch.from_numpy(batch.images))).numpy()
         for copy in range(copies):
             shown, at = batch, looked
@@ -138,16 +138,6 @@ def _mover(
         return transplant(batch.images, batch.labels, batch.boxes, donors, settings=supervision, rng=rng)
 
     return move
-
-
-def _unchanged(data: TrainingRows, rows: NDArray[np.int64]) -> Changed:
-    unknown = np.full((len(rows), 4), np.nan, dtype=np.float32)
-    return Changed(
-        np.ascontiguousarray(data.images[rows]),
-        data.labels[rows],
-        unknown if data.boxes is None else data.boxes[rows],
-        np.ones(len(rows), dtype=np.float32),
-    )
 
 
 def _where_now(

@@ -156,7 +156,7 @@ def transplant(
         if label == _HEALTHY:
             if pasting < settings.paste and donors.has_tumours:
                 image = _paste_tumour(image, k, result, donors, rng)
-        elif _can_be_healed(image, boxes[k]) and healing < settings.heal:
+        elif healing < settings.heal and _can_be_healed(image, boxes[k]):
             image = _heal(image, boxes[k], donors, rng)
             result.labels[k], result.boxes[k], result.weights[k] = _HEALTHY, np.nan, settings.heal_weight
         placed = result.labels[k] == _HEALTHY or np.isfinite(result.boxes[k]).all()
