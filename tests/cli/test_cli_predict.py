@@ -195,6 +195,17 @@ def test_a_mistake_in_the_command_is_one_line_and_status_2(
     assert said in printed.err
 
 
+@pytest.mark.parametrize("arguments", [["--model", "nothing.onnx"], ["--coverage", "0.5"]])
+def test_a_wrong_choice_is_told_before_standard_input_is_waited_for(
+    arguments: list[str], predict: Callable[..., int], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = io.TextIOWrapper(io.BytesIO())
+    closed.close()  # whoever reads it fails
+    monkeypatch.setattr(sys, "stdin", closed)
+    assert predict("-", *arguments) == 2
+    assert arguments[1] in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", [b"no model", b"", make_model(card_text="").SerializeToString()])
 def test_a_foreign_model_is_one_line_and_status_2(
     tmp_path: Path, class_png: Callable[[int], Path], content: bytes, capsys: Capture

@@ -48,9 +48,11 @@ def predict(arguments: Sequence[str]) -> int:
         # ONNX Runtime lets go of Python while it makes the graph ready: the files are found meanwhile.
         with ThreadPoolExecutor(1) as opener:
             opening = opener.submit(load, options.model, threads=options.threads, device=options.device)
+            if options.model is not None or options.coverage is not None:
+                # What the user chose may be wrong, which is said before anything is listed or waited for.
+                opening.result().facts.coverage_key(options.coverage)
             sources, rename = sources_of(expanded(options.paths), stack)
         classifier = opening.result()
-        classifier.facts.coverage_key(options.coverage)
         stream = stack.enter_context(opened(options.output))
         show = len(sources) > 1 and not (form is Format.TABLE and stream.isatty())
         count = stack.enter_context(counter("answering", show=show))
