@@ -79,17 +79,18 @@ def test_a_square_is_cut_out(row: int, column: int, pixels: int) -> None:
     assert torch.equal(cut[1, 0], images[1, 0, column : column + pixels, row : row + pixels])
 
 
-def test_the_answer_is_the_mean_of_both_and_the_map_says_all_of_it() -> None:
+@pytest.mark.parametrize("share", [0.5, 0.75])
+def test_the_answer_is_the_weighted_mean_of_both_and_the_map_says_all_of_it(share: float) -> None:
     torch.manual_seed(0)
     guide = build_network("tf_efficientnet_lite0", 64).eval()
     reader = build_network("light-cnn", 64).eval()
-    network = CloseUpNetwork(guide, reader, 2, 64).eval()
+    network = CloseUpNetwork(guide, reader, 2, 64, share).eval()
     image = torch.rand(3, 1, 128, 128)
     with torch.inference_mode():
         answer = network(image)
         small = guide(nn.functional.avg_pool2d(image, 2))
         near = reader(take(image, network.where(image), 64))
-        torch.testing.assert_close(answer.logits, (small.logits + near.logits) / 2)
+        torch.testing.assert_close(answer.logits, (1 - share) * small.logits + share * near.logits)
         torch.testing.assert_close(answer.evidence.sum(dim=(2, 3)) + network.bias, answer.logits)
         torch.testing.assert_close(answer.look, small.look)
         alone = network(image[1:2])
@@ -101,7 +102,7 @@ def test_the_answer_is_the_mean_of_both_and_the_map_says_all_of_it() -> None:
 def test_evidence_of_the_close_up_lies_where_it_was_taken() -> None:
     guide = Brightness(Diagnosis.GLIOMA, 16, 4)
     reader = Brightness(Diagnosis.PITUITARY, 16, 8)
-    network = CloseUpNetwork(guide, reader, 2, 16)
+    network = CloseUpNetwork(guide, reader, 2, 16, 0.5)
     image = torch.zeros(1, 1, 32, 32)
     image[0, 0, 24:26, 4:6] = 1
     assert network.where(image).tolist() == [[16, 0]]
@@ -118,7 +119,7 @@ def test_evidence_of_the_close_up_lies_where_it_was_taken() -> None:
 def test_cells_that_are_no_whole_pixels_are_refused() -> None:
     guide, reader = Brightness(Diagnosis.GLIOMA, 16, 4), Brightness(Diagnosis.GLIOMA, 16, 3)
     with pytest.raises(InvalidConfiguration, match="3 cells a side for 16 pixels"):
-        CloseUpNetwork(guide, reader, 2, 16)
+        CloseUpNetwork(guide, reader, 2, 16, 0.5)
 
 
 def test_it_is_aimed_at_several_cells_that_agree_and_not_at_one_that_shouts() -> None:

@@ -23,7 +23,7 @@ PIXELS = 32
 def network() -> CloseUpNetwork:
     torch.manual_seed(0)
     guide, reader = build_network("light-cnn", PIXELS), build_network("deep-cnn", PIXELS)
-    return CloseUpNetwork(guide, reader, 2, PIXELS).eval()
+    return CloseUpNetwork(guide, reader, 2, PIXELS, 0.5).eval()
 
 
 @pytest.fixture(scope="module")

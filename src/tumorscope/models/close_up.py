@@ -95,8 +95,8 @@ class CloseUpNetwork(SliceNetwork):
     """Two finished networks that look one after the other; it is not trained itself.
 
     The guide sees the slice at a fraction of its resolution, the reader a close-up at the whole of it. The logits are
-    the mean of both, and so is the evidence: that of the reader lies where the close-up was taken, and nothing of it
-    lies elsewhere. What an image looks like, by which a foreign one is told, is what the guide says of the whole.
+    a weighted mean of both, and so is the evidence: that of the reader lies where the close-up was taken, and nothing
+    of it lies elsewhere. What an image looks like, by which a foreign one is told, is what the guide says of the whole.
 
     Parameters
     ----------
@@ -108,6 +108,8 @@ class CloseUpNetwork(SliceNetwork):
         Sides of a close-up in the side of the slice; the input has ``zoom * pixels`` a side.
     pixels
         See above.
+    share
+        Weight of the reader in the mean, from 0 to 1.
 
     Raises
     ------
@@ -115,9 +117,11 @@ class CloseUpNetwork(SliceNetwork):
         If the cells of the reader's map are not whole pixels.
     """
 
-    def __init__(self, guide: SliceNetwork, reader: SliceNetwork, zoom: int, pixels: int) -> None:
+    def __init__(
+        self, guide: SliceNetwork, reader: SliceNetwork, zoom: int, pixels: int, share: float
+    ) -> None:
         super().__init__()
-        self.guide, self.reader, self.zoom, self.pixels = guide, reader, zoom, pixels
+        self.guide, self.reader, self.zoom, self.pixels, self.share = guide, reader, zoom, pixels, share
         cells, reader_cells = guide.cells, reader.cells
         if pixels % reader_cells:
             raise InvalidConfiguration(
@@ -128,7 +132,8 @@ class CloseUpNetwork(SliceNetwork):
         self.cells, self.heatmap_stride = zoom * reader_cells, pixels // reader_cells
         # As far as where the guide stands alone: its evidence would be lost beside narrow peaks of the reader.
         self.reach = guide.reach * self.cells / cells
-        self.bias = nn.Parameter((guide.bias + reader.bias).detach() / 2, requires_grad=False)
+        bias = (1 - share) * guide.bias + share * reader.bias
+        self.bias = nn.Parameter(bias.detach(), requires_grad=False)
         spread = torch.from_numpy(shares(cells, self.cells)).float()
         self.spread: torch.Tensor
         self.register_buffer("spread", spread, persistent=False)
@@ -152,7 +157,7 @@ class CloseUpNetwork(SliceNetwork):
         across = (first[:, 1:, None] + near[None, :, None] == over).to(whole.dtype).unsqueeze(1)
         placed = down.transpose(2, 3) @ read.evidence @ across
         embedding = torch.cat((seen.embedding, read.embedding), dim=1)
-        return self.answer((whole + placed) / 2, embedding, seen.look)
+        return self.answer((1 - self.share) * whole + self.share * placed, embedding, seen.look)
 
     def _seen(self, image: torch.Tensor) -> NetworkOutput:
         """What the guide says of the whole."""

@@ -89,6 +89,7 @@ _NEWER = (
     "compile",
     "deterministic",
     "zoom",
+    "reader_share",
 )
 """Settings that came after the first recorded runs."""
 
@@ -105,6 +106,9 @@ class TrainingConfig(BaseModel):
     image_size: int = Field(160, ge=32, le=1024, multiple_of=32)
     zoom: Literal[1, 2] = Field(
         1, description="How much closer than the guide (--guide) the network looks; 1 sees the whole slice."
+    )
+    reader_share: float = Field(
+        0.5, gt=0, lt=1, description="Weight of the network that looks closer beside its guide in the answer."
     )
     pretrained: bool = True
     weights: str = Field("auto", description="auto, hub, package, or a path to a .safetensors file.")

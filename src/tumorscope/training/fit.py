@@ -161,7 +161,9 @@ def load_fitted(config: TrainingConfig, folder: Path) -> SliceNetwork:
     network = _load_trained(config, folder)
     if config.zoom == 1:
         return network
-    return CloseUpNetwork(read_guide(folder), network, config.zoom, config.network_size).eval()
+    return CloseUpNetwork(
+        read_guide(folder), network, config.zoom, config.network_size, config.reader_share
+    ).eval()
 
 
 def network_of(config: TrainingConfig) -> SliceNetwork:

@@ -18,13 +18,16 @@ from tumorscope.training.forebears import Forebears, name_of, open_runs
 if TYPE_CHECKING:
     from tumorscope.models.network import SliceNetwork
 
-__all__ = ["GUIDE", "ZOOM", "Guide", "check_guide", "open_guide", "read_guide", "write_guide"]
+__all__ = ["GUIDE", "READER_SHARE", "ZOOM", "Guide", "check_guide", "open_guide", "read_guide", "write_guide"]
 
 GUIDE = "guide.safetensors"
 """What the folder of a fit calls the weights of the network that shows it where to look."""
 
 ZOOM = 2
 """How much closer a run with a guide looks where its settings do not say it."""
+
+READER_SHARE = 0.67
+"""Weight of the closer look in the answer, likewise; it is the more often right of the two (docs/research-log.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,11 @@ class Guide(Forebears):
     @property
     def settings(self) -> list[str]:
         """Defaults of a run that it guides."""
-        return [f"zoom={ZOOM}", f"image_size={ZOOM * self.run.config.image_size}"]
+        return [
+            f"zoom={ZOOM}",
+            f"image_size={ZOOM * self.run.config.image_size}",
+            f"reader_share={READER_SHARE}",
+        ]
 
     def network(self, number: int | None) -> SliceNetwork:
         """The one that has not seen a fold; that of the final fit for ``None``.

@@ -169,14 +169,13 @@ class LookingCloser:
             guide = self.guide.network(number)
             if is_first():
                 write_guide(folder, guide, self.guide.run.config)
+            config = run.config
             unread = CloseUpNetwork(
-                guide, network_of(run.config), run.config.zoom, run.config.network_size
+                guide, network_of(config), config.zoom, config.network_size, config.reader_share
             ).eval()
-            draws = np.random.default_rng(stream_seed(run.config.seed, Purpose.CLOSE_UPS, number or 0))
+            draws = np.random.default_rng(stream_seed(config.seed, Purpose.CLOSE_UPS, number or 0))
             with self.counting("close-ups") as count:
-                learn = close_ups(
-                    learn, unread, rng=draws, supervision=run.config.supervision, progress=count
-                )
+                learn = close_ups(learn, unread, rng=draws, supervision=config.supervision, progress=count)
                 watch = close_ups(watch, unread, progress=count)
             self.training.network(run, number, learn, watch)
         wait_for_all()
