@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tumorscope.core.weight_type import WeightType
+
 if TYPE_CHECKING:
     from tumorscope.core.card import ModelCard
 
@@ -38,9 +40,10 @@ def ensemble(
             "named, which cannot say how they did on unseen images."
         ),
     ] = None,
-    half: Annotated[
-        bool, typer.Option("--half", help="Keep the weights in 16 bits: half the file, the same speed.")
-    ] = False,
+    weight_type: Annotated[
+        WeightType,
+        typer.Option(help="In which the file keeps its weights: half of it or a quarter, the same speed."),
+    ] = WeightType.FLOAT32,
     progress: Annotated[bool, typer.Option(help="Draw progress bars.")] = True,
 ) -> None:
     """Put several models together: one file that answers with the mean of their logits.
@@ -54,7 +57,7 @@ def ensemble(
       tumorscope ensemble runs/seed-0 runs/seed-1 --out runs/both
       tumorscope evaluate --model runs/both --protocol patient-wise
       tumorscope ensemble runs/seed-0 --fold-models --out ensemble.onnx
-      tumorscope ensemble runs/seed-0 runs/seed-1 --half --out small.onnx
+      tumorscope ensemble runs/seed-0 runs/seed-1 --weight-type float16 --out small.onnx
       tumorscope ensemble one.onnx other.onnx --calibration unseen.csv --out ensemble.onnx
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.core.errors import InvalidConfiguration
@@ -75,14 +78,19 @@ def ensemble(
     require("onnx", extra="train", purpose="making an ensemble")
     check_writable(out if single else out / "ensemble.json")
     if calibration is not None:
-        _tell(out, _calibrated_on(members, calibration, out, half=half, progress=progress))
+        _tell(out, _calibrated_on(members, calibration, out, weight_type=weight_type, progress=progress))
         return
     from tumorscope.export.ensemble import ensemble_of_runs, ensemble_run
 
     if single:
-        _tell(out, ensemble_of_runs(members, out, fold_models=fold_models, half=half, announce=_announce))
+        _tell(
+            out,
+            ensemble_of_runs(
+                members, out, fold_models=fold_models, weight_type=weight_type, announce=_announce
+            ),
+        )
         return
-    card = ensemble_run(members, out, fold_models=fold_models, half=half, announce=_announce)
+    card = ensemble_run(members, out, fold_models=fold_models, weight_type=weight_type, announce=_announce)
     typer.echo(f"out-of-fold answers: {out / 'predictions.csv'}")
     if card is None:
         typer.echo("no bundle to deploy: not all members have a final fit")
@@ -92,7 +100,7 @@ def ensemble(
 
 
 def _calibrated_on(
-    members: list[Path], calibration: Path, out: Path, *, half: bool, progress: bool
+    members: list[Path], calibration: Path, out: Path, *, weight_type: WeightType, progress: bool
 ) -> ModelCard:
     from tumorscope.cli.progress import counter
     from tumorscope.dataset.manifest_file import read_manifest
@@ -100,7 +108,12 @@ def _calibrated_on(
 
     with counter("images", show=progress) as count:
         return ensemble_of_bundles(
-            members, out, read_manifest(calibration), half=half, announce=_announce, progress=count
+            members,
+            out,
+            read_manifest(calibration),
+            weight_type=weight_type,
+            announce=_announce,
+            progress=count,
         )
 
 

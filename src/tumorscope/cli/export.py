@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tumorscope.core.weight_type import WeightType
+
 __all__ = ["export"]
 
 
@@ -15,9 +17,10 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Bundle to write; RUN/bundle.onnx where not given.")
     ] = None,
-    half: Annotated[
-        bool, typer.Option("--half", help="Keep the weights in 16 bits: half the file, the same speed.")
-    ] = False,
+    weight_type: Annotated[
+        WeightType,
+        typer.Option(help="In which the file keeps its weights: half of it or a quarter, the same speed."),
+    ] = WeightType.FLOAT32,
 ) -> None:
     """Write the bundle of a run again, with the figures the run has now.
 
@@ -25,7 +28,7 @@ def export(
     Examples:
       tumorscope export runs/first
       tumorscope export runs/first --out first.onnx
-      tumorscope export runs/first --out small.onnx --half
+      tumorscope export runs/first --out small.onnx --weight-type int8
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     from tumorscope.core.files import check_writable
     from tumorscope.core.optional import require
@@ -37,5 +40,5 @@ def export(
     folder = open_run(run)
     check_writable(out or folder.bundle)
     typer.echo("exporting the graph and checking it against torch (about 15 seconds)", err=True)
-    card = export_run(folder, out, half=half)
+    card = export_run(folder, out, weight_type=weight_type)
     typer.echo(f"bundle: {out or folder.bundle} ({card.name} {card.version})")

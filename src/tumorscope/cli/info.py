@@ -79,7 +79,7 @@ def _page(card: ModelCard) -> Iterator[RenderableType]:
         ("Made", card.created),
         ("Architecture", f"{card.architecture} (recipe {card.recipe}, started from {card.initial_weights})"),
         ("Input", f"{card.input_size} x {card.input_size} pixels, preprocessing {card.preprocessing}"),
-        *([("Weights", "kept in float16, computed in float32")] if card.weight_type == "float16" else ()),
+        *([("Weights", card.weight_type.kept)] if card.weight_type.kept else ()),
         ("Answers", ", ".join(card.class_order)),
         ("Heat-map", f"{card.heatmap_kind}, stride {card.heatmap_stride}"),
         ("Calibration", _calibration(card)),

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tumorscope.core.weight_type import WeightType
+
 __all__ = [
     "CARD_KEY",
     "SCHEMA_VERSION",
@@ -153,8 +155,9 @@ class ModelCard(_Record):
     configuration: dict[str, object]
     configuration_sha256: str
     initial_weights: str
-    weight_type: Literal["float32", "float16"] = Field(
-        "float32", description="In which the file keeps the weights; answers are computed in float32."
+    weight_type: WeightType = Field(
+        WeightType.FLOAT32,
+        description="In which the file keeps the weights; answers are computed in float32.",
     )
     temperature: float = Field(
         gt=0,

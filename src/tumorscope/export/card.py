@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tumorscope.core.card import DataProvenance, Measured, Member, ModelCard, Thresholds
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.core.version import __version__
+from tumorscope.core.weight_type import WeightType
 from tumorscope.dataset.leaks import describe_leaks
 from tumorscope.evaluation.calibration import cross_fitted_logits
 from tumorscope.evaluation.conformal import class_conditional_quantiles, draw_weights
@@ -80,6 +81,7 @@ def write_card(
     novelty: NDArray[Any],
     weights: str,
     heatmap_stride: int,
+    weight_type: WeightType = WeightType.FLOAT32,
     novelty_weights: NDArray[np.float64] | None = None,
     held_out_fold: int | None = None,
 ) -> ModelCard:
@@ -98,7 +100,7 @@ def write_card(
         ``[M]``, novelty of images by models that had not learnt from them.
     weights
         Where the initial weights came from.
-    heatmap_stride
+    heatmap_stride, weight_type
         Of the exported graph.
     novelty_weights
         ``float64 [M]``, 1/n for each of n copies; those of ``calibration`` where not given.
@@ -121,6 +123,7 @@ def write_card(
         preprocessing=PREPROCESSING,
         heatmap_kind="class-activation",
         heatmap_stride=heatmap_stride,
+        weight_type=weight_type,
         architecture=recipe.architecture,
         recipe=recipe.name,
         configuration=run.config.model_dump(),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tumorscope.core.card import ModelCard
 from tumorscope.core.errors import InvalidBundle, InvalidConfiguration, MissingInput
 from tumorscope.core.files import atomic_write
+from tumorscope.core.weight_type import WeightType
 from tumorscope.dataset.manifest import Manifest
 from tumorscope.evaluation.calibration import Scaling
 from tumorscope.evaluation.predictions import PREDICTIONS_NAME, PredictionTable, write_predictions
@@ -25,7 +26,6 @@ from tumorscope.export.card import measured_out_of_fold
 from tumorscope.export.ensemble_card import Basis, ensemble_card
 from tumorscope.export.ensemble_graph import check_mean, merge, milliseconds
 from tumorscope.export.file import heatmap_stride, with_card
-from tumorscope.export.half import with_half_weights
 from tumorscope.export.members import (
     EnsembleMember,
     OutOfFold,
@@ -33,6 +33,7 @@ from tumorscope.export.members import (
     check_members,
     open_member,
 )
+from tumorscope.export.weight_storage import stored_as
 from tumorscope.inference.bundle import BundleBytes
 from tumorscope.inference.session import Session
 from tumorscope.training.folder import RunFolder, open_run
@@ -48,7 +49,12 @@ _NEUTRAL = Scaling(np.ones(4), np.zeros(4))
 
 
 def ensemble_of_runs(
-    paths: Sequence[Path], out: Path, *, fold_models: bool = False, half: bool = False, announce: Announce
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    fold_models: bool = False,
+    weight_type: WeightType = WeightType.FLOAT32,
+    announce: Announce,
 ) -> ModelCard:
     """Write the bundle that answers with the mean of runs' final fits, or of all their fold models.
 
@@ -60,8 +66,8 @@ def ensemble_of_runs(
         The file to write.
     fold_models
         Whether the fold models take part in place of the final fits.
-    half
-        Whether the file keeps its weights in 16 bits.
+    weight_type
+        In which the file keeps its weights.
     announce
         Told what is done.
 
@@ -84,12 +90,24 @@ def ensemble_of_runs(
     check_members(members)
     known = average_out_of_fold(runs)
     return _write_deployed(
-        out, out.stem, runs, members, known, fold_models=fold_models, half=half, announce=announce
+        out,
+        out.stem,
+        runs,
+        members,
+        known,
+        fold_models=fold_models,
+        weight_type=weight_type,
+        announce=announce,
     )
 
 
 def ensemble_run(
-    paths: Sequence[Path], out: Path, *, fold_models: bool = False, half: bool = False, announce: Announce
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    fold_models: bool = False,
+    weight_type: WeightType = WeightType.FLOAT32,
+    announce: Announce,
 ) -> ModelCard | None:
     """Write a folder by which ``tumorscope evaluate`` measures the mean of several runs.
 
@@ -124,7 +142,7 @@ def ensemble_run(
             f"{name}-fold-{number}",
             members,
             _basis_of_fold(known, number, members),
-            half=half,
+            weight_type=weight_type,
         )
     deployed = fold_models or all(run.bundle.is_file() for run in runs)
     card = None
@@ -138,7 +156,7 @@ def ensemble_run(
             members,
             known,
             fold_models=fold_models,
-            half=half,
+            weight_type=weight_type,
             announce=announce,
         )
     record = {
@@ -165,7 +183,7 @@ def ensemble_of_bundles(
     out: Path,
     calibration: Manifest,
     *,
-    half: bool = False,
+    weight_type: WeightType = WeightType.FLOAT32,
     announce: Announce,
     progress: Callable[[int, int], None] | None = None,
 ) -> ModelCard:
@@ -179,8 +197,8 @@ def ensemble_of_bundles(
         The file to write.
     calibration
         Labelled images that no member has seen, by which the ensemble is calibrated.
-    half
-        Whether the file keeps its weights in 16 bits.
+    weight_type
+        In which the file keeps its weights.
     announce
         Told what is done.
     progress
@@ -218,7 +236,7 @@ def ensemble_of_bundles(
         calibrated=calibrate(table),
         words=f"mean of {len(members)} bundles, calibrated on images that none of them had seen",
     )
-    return _write(out, out.stem, members, basis, half=half)
+    return _write(out, out.stem, members, basis, weight_type=weight_type)
 
 
 def _write_deployed(
@@ -229,7 +247,7 @@ def _write_deployed(
     known: OutOfFold,
     *,
     fold_models: bool,
-    half: bool,
+    weight_type: WeightType,
     announce: Announce,
 ) -> ModelCard:
     announce(f"merging {len(members)} graphs and checking their mean")
@@ -255,7 +273,7 @@ def _write_deployed(
         measured=(measured_out_of_fold(known.table),),
         limits=limits,
     )
-    return _write(out, name, members, basis, half=half)
+    return _write(out, name, members, basis, weight_type=weight_type)
 
 
 def _basis_of_fold(known: OutOfFold, number: int, members: Sequence[EnsembleMember]) -> Basis:
@@ -273,7 +291,9 @@ def _basis_of_fold(known: OutOfFold, number: int, members: Sequence[EnsembleMemb
     )
 
 
-def _write(out: Path, name: str, members: Sequence[EnsembleMember], basis: Basis, *, half: bool) -> ModelCard:
+def _write(
+    out: Path, name: str, members: Sequence[EnsembleMember], basis: Basis, *, weight_type: WeightType
+) -> ModelCard:
     contents, size, scales = (
         [member.content for member in members],
         members[0].card.input_size,
@@ -281,14 +301,13 @@ def _write(out: Path, name: str, members: Sequence[EnsembleMember], basis: Basis
     )
     content = merge(contents, size, basis.calibrated.scaling, scales)
     check_mean(content, contents, size, basis.calibrated.scaling, scales)
-    if half:
-        content = with_half_weights(content, size)
+    content = stored_as(weight_type, content, size)
     card = ensemble_card(
         name,
         members,
         basis,
         heatmap_stride=heatmap_stride(content, size),
-        weight_type="float16" if half else "float32",
+        weight_type=weight_type,
         graph_bytes=len(content),
         milliseconds=milliseconds(content, size),
     )

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import NDArray
 
 from tumorscope.core.card import DataProvenance, Ensemble, Measured, Member, ModelCard, Thresholds
 from tumorscope.core.version import __version__
+from tumorscope.core.weight_type import WeightType
 from tumorscope.evaluation.novelty import FALSE_REJECTION, false_rejection_limit
 from tumorscope.evaluation.novelty_scores import BUNDLE_SCORE
 from tumorscope.evaluation.predictions import PredictionTable
@@ -69,7 +70,7 @@ def ensemble_card(
     basis: Basis,
     *,
     heatmap_stride: int,
-    weight_type: Literal["float32", "float16"],
+    weight_type: WeightType,
     graph_bytes: int,
     milliseconds: float,
 ) -> ModelCard:

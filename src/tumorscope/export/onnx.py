@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from tumorscope.core.card import ModelCard
 from tumorscope.core.errors import MissingInput
 from tumorscope.core.files import atomic_write
+from tumorscope.core.weight_type import WeightType
 from tumorscope.evaluation.calibration import Scaling
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.export.calibrate import calibrate
 from tumorscope.export.card import write_card
 from tumorscope.export.file import heatmap_stride, with_card
 from tumorscope.export.graph import AnswerGraph, to_onnx
-from tumorscope.export.half import with_half_weights
 from tumorscope.export.held_out import out_of_fold_novelty
 from tumorscope.export.parity import check_parity
+from tumorscope.export.weight_storage import stored_as
 from tumorscope.training.fit import load_fitted
 from tumorscope.training.folder import INITIAL_WEIGHTS, RunFolder
 from tumorscope.training.novelty import SPACE, NoveltySpace, load_space
@@ -29,7 +30,9 @@ from tumorscope.training.novelty import SPACE, NoveltySpace, load_space
 __all__ = ["checked_graph", "export_run"]
 
 
-def export_run(run: RunFolder, out: Path | None = None, *, half: bool = False) -> ModelCard:
+def export_run(
+    run: RunFolder, out: Path | None = None, *, weight_type: WeightType = WeightType.FLOAT32
+) -> ModelCard:
     """Write the bundle of a run.
 
     Parameters
@@ -38,8 +41,8 @@ def export_run(run: RunFolder, out: Path | None = None, *, half: bool = False) -
         With a finished final fit.
     out
         Destination; ``bundle.onnx`` in the run's folder where not given.
-    half
-        Whether the file keeps its weights in 16 bits.
+    weight_type
+        In which the file keeps its weights.
 
     Returns
     -------
@@ -66,8 +69,7 @@ def export_run(run: RunFolder, out: Path | None = None, *, half: bool = False) -
     calibration = read_predictions(run.final / "calibration.csv")
     calibrated = calibrate(_out_of_fold(run) or calibration)
     content = checked_graph(run, run.final, calibrated.scaling, space)
-    if half:
-        content = with_half_weights(content, run.config.image_size)
+    content = stored_as(weight_type, content, run.config.image_size)
     novelty, weights = _held_out_novelty(run, novelty, calibration)
     card = write_card(
         run,
@@ -77,9 +79,8 @@ def export_run(run: RunFolder, out: Path | None = None, *, half: bool = False) -
         novelty_weights=weights,
         weights=(run.final / INITIAL_WEIGHTS).read_text(encoding="utf-8").strip(),
         heatmap_stride=heatmap_stride(content, run.config.image_size),
+        weight_type=weight_type,
     )
-    if half:
-        card = card.model_copy(update={"weight_type": "float16"})
     atomic_write(out or run.bundle, with_card(content, card))
     return card
 

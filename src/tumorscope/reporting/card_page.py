@@ -142,7 +142,7 @@ def _model(card: ModelCard) -> Facts:
             ("Made", card.created),
             ("Architecture", f"{card.architecture}, recipe {card.recipe}"),
             ("Initial weights", card.initial_weights),
-            *([("Weights", "kept in float16, computed in float32")] if card.weight_type == "float16" else ()),
+            *([("Weights", card.weight_type.kept)] if card.weight_type.kept else ()),
             (
                 "Input",
                 f"one gray slice of {card.input_size} x {card.input_size} pixels, {card.preprocessing}",
