@@ -27,8 +27,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_wheel_holds_the_bundle_and_its_hash(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert "tumorscope/bundles/efficientnet-lite0-closer.onnx" in names
-    assert "tumorscope/bundles/efficientnet-lite0-closer.sha256" in names
+    assert "tumorscope/bundles/efficientnet-lite2-closer.onnx" in names
+    assert "tumorscope/bundles/efficientnet-lite2-closer.sha256" in names
     assert "tumorscope/py.typed" in names
     assert not [name for name in names if name.startswith("tests/") or "/runs/" in name]
 
@@ -62,5 +62,5 @@ def test_predict_from_the_installed_wheel_outside_the_checkout(wheel: Path, tmp_
     answer = json.loads(result.stdout)
     record = answer[0] if isinstance(answer, list) else answer
     assert record["kind"] == "slice"
-    assert record["model"].startswith("efficientnet-lite0-closer ")
+    assert record["model"].startswith("efficientnet-lite2-closer ")
     assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-5)

@@ -18,7 +18,7 @@ from tumorscope.inference.bundle import read_card
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RECORD = ROOT / "records" / "efficientnet-lite0-closer"
+RECORD = ROOT / "records" / "efficientnet-lite2-closer"
 
 sys.path.insert(0, str(ROOT / "records"))
 from figures import PIECES, Piece  # noqa: E402

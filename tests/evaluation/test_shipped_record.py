@@ -10,7 +10,7 @@ from tumorscope.evaluation.coverage import coverage_levels
 from tumorscope.evaluation.predictions import PredictionTable, read_predictions
 from tumorscope.evaluation.reliability import calibration_part
 
-RECORD = Path(__file__).parents[2] / "records" / "efficientnet-lite0-closer"
+RECORD = Path(__file__).parents[2] / "records" / "efficientnet-lite2-closer"
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def test_a_recipe_sets_the_defaults_and_settings_change_them() -> None:
 def test_the_recorded_run_is_that_of_the_recipe_that_ships() -> None:
     record = Path(__file__).parents[2] / "records" / "efficientnet-lite0-lesions" / "config.yaml"
     recorded = TrainingConfig.model_validate(yaml.safe_load(record.read_text(encoding="utf-8")))
-    assert recorded == configure("efficientnet-lite0-lesions", ["precision=32"])
+    assert recorded == configure("efficientnet-lite0-lesions")
 
 
 def test_the_plain_recipe_keeps_its_configuration() -> None:

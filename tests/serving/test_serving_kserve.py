@@ -15,7 +15,7 @@ from tumorscope.inference.classifier import load
 from tumorscope.preprocess import preprocess
 from tumorscope.reading.open import open_slices
 
-MODEL = "efficientnet-lite0-closer"
+MODEL = "efficientnet-lite2-closer"
 triton = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed")
 
 

@@ -184,4 +184,4 @@ def test_the_page_and_the_card(client: httpx.Client) -> None:
     assert page.headers["content-type"].startswith("text/html")
     assert client.get("/docs").text.count("<section>") > 10
     assert "Intended use" in client.get("/v1/model/card.html").text
-    assert client.get("/v1/model").json()["name"] == "efficientnet-lite0-closer"
+    assert client.get("/v1/model").json()["name"] == "efficientnet-lite2-closer"

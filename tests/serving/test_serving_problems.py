@@ -32,7 +32,7 @@ from reading_room import Server
         ("POST", "/v1/predictions?keep=-1", 422),
         ("POST", "/v1/predictions", 415),
         ("GET", "/v2/models/other", 404),
-        ("POST", "/v2/models/efficientnet-lite0-closer/infer", 400),
+        ("POST", "/v2/models/efficientnet-lite2-closer/infer", 400),
     ],
 )
 def test_one_shape(client: httpx.Client, method: str, path: str, status: int) -> None:

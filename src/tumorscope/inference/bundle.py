@@ -34,7 +34,7 @@ __all__ = [
 CARD_KEY = "tumorscope.card"  # as in core/card.py, which would bring in pydantic
 INPUT = "image"
 OUTPUTS = ("logits", "probabilities", "heatmap", "embedding", "novelty")
-SHIPPED_BUNDLE = "efficientnet-lite0-closer.onnx"
+SHIPPED_BUNDLE = "efficientnet-lite2-closer.onnx"
 MAX_BUNDLE_BYTES = 1024**3
 """Largest bundle that is opened; VGG-16 with its fully connected layers takes half of it."""
 
