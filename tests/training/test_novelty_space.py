@@ -29,8 +29,21 @@ def test_it_is_the_residual_of_a_principal_component_fit(features: int, rank: in
     kept = space.basis.shape[1]
     assert kept == features // 2
     other = (points.astype(np.float64) - data.mean(axis=0)) / data.std(axis=0)
-    expected = [np.linalg.norm(row - sum((row @ axis) * axis for axis in right[:kept])) for row in other]
-    np.testing.assert_allclose(space.distance(points), expected, rtol=0.05)
+
+    def left(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        length: NDArray[np.float64] = np.linalg.norm(rows - rows @ right[:kept].T @ right[:kept], axis=1)
+        return length
+
+    np.testing.assert_allclose(space.distance(points), left(other) / np.median(left(standard)), rtol=0.05)
+
+
+@pytest.mark.parametrize("spread", [1, 7])
+def test_the_unit_is_the_usual_distance_of_what_was_learnt_from(spread: int) -> None:
+    data = _flat(900, 60, 12) + spread * np.random.default_rng(5).normal(size=(900, 60)).astype(np.float32)
+    unseen = _flat(500, 60, 12, seed=3) + spread * np.random.default_rng(6).normal(size=(500, 60))
+    space = fit_novelty_space(data)
+    assert np.median(space.distance(data)) == pytest.approx(1, abs=1e-4)
+    assert np.median(space.distance(unseen.astype(np.float32))) == pytest.approx(1, rel=0.15)
 
 
 def test_what_leaves_the_plane_is_farther_than_anything_on_it() -> None:

@@ -9,7 +9,7 @@ exported graph from these constants.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,8 @@ class NoveltySpace:
     mean
         ``float32 [m]``, subtracted first.
     scale
-        ``float32 [m]``, positive, divided by next.
+        ``float32 [m]``, positive, divided by next. The usual distance of training images is in it, so that distances by
+        models that have learnt from other images are in one unit, and a limit found by some serves another.
     basis
         ``float32 [m, k]`` with orthonormal columns: the directions in which training images vary.
     """
@@ -64,7 +65,7 @@ def fit_novelty_space(looks: NDArray[np.float32]) -> NoveltySpace:
     -------
     NoveltySpace
         At most 192 directions, and at most half as many as there are images or features: with all of them nothing
-        would be left to measure.
+        would be left to measure. The median distance of ``looks`` is 1.
     """
     data = looks.astype(np.float64)
     mean, scale = data.mean(axis=0), data.std(axis=0)
@@ -73,11 +74,13 @@ def fit_novelty_space(looks: NDArray[np.float32]) -> NoveltySpace:
     standard = (data - mean) / scale
     _, directions = np.linalg.eigh(standard.T @ standard / len(data))
     kept = min(DIMENSIONS, len(data) // 2, data.shape[1] // 2)
-    return NoveltySpace(
+    space = NoveltySpace(
         mean=mean.astype(np.float32),
         scale=scale.astype(np.float32),
         basis=np.ascontiguousarray(directions[:, ::-1][:, :kept], dtype=np.float32),
     )
+    usual = float(np.median(space.distance(looks)))
+    return replace(space, scale=space.scale * np.float32(usual)) if usual > 0 else space
 
 
 def save_space(path: Path, space: NoveltySpace, held_out: NDArray[np.float32]) -> None:
