@@ -47,7 +47,8 @@ def test_the_names_read_from_timms_source_are_those_of_its_registry() -> None:
     [
         (
             "efficientnet-lite-0",
-            r"recipes are efficientnet-lite0, efficientnet-lite0-lesions, efficientnet-lite1, .*"
+            r"recipes are efficientnet-lite0, efficientnet-lite0-lesions, efficientnet-lite1, "
+            r"efficientnet-lite2, light-cnn.*"
             r"did you mean 'efficientnet-lite0' or ",
         ),
         ("resnet-18", r"did you mean 'resnet18' or 'resnet50'\?"),

@@ -106,8 +106,8 @@ def test_a_part_of_a_number_cannot_be_set() -> None:
 
 
 def test_an_unknown_recipe_is_refused() -> None:
-    with pytest.raises(InvalidConfiguration, match="did you mean 'efficientnet-lite"):
-        configure("efficientnet-lite9")
+    with pytest.raises(InvalidConfiguration, match="did you mean 'efficientnet-lite0'"):
+        configure("efficientnet-lit0")
 
 
 class TestHash:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tumorscope.cli.weight_type import WeightTypeOption
 from tumorscope.core.weight_type import WeightType
 
 if TYPE_CHECKING:
@@ -40,10 +41,7 @@ def ensemble(
             "named, which cannot say how they did on unseen images."
         ),
     ] = None,
-    weight_type: Annotated[
-        WeightType,
-        typer.Option(help="In which the file keeps its weights: half of it or a quarter, the same speed."),
-    ] = WeightType.FLOAT32,
+    weight_type: WeightTypeOption = WeightType.FLOAT32,
     progress: Annotated[bool, typer.Option(help="Draw progress bars.")] = True,
 ) -> None:
     """Put several models together: one file that answers with the mean of their logits.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tumorscope.cli.weight_type import WeightTypeOption
 from tumorscope.core.weight_type import WeightType
 
 __all__ = ["export"]
@@ -17,10 +18,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Bundle to write; RUN/bundle.onnx where not given.")
     ] = None,
-    weight_type: Annotated[
-        WeightType,
-        typer.Option(help="In which the file keeps its weights: half of it or a quarter, the same speed."),
-    ] = WeightType.FLOAT32,
+    weight_type: WeightTypeOption = WeightType.FLOAT32,
 ) -> None:
     """Write the bundle of a run again, with the figures the run has now.
 

@@ -1,0 +1,18 @@
+"""The option of the verbs that write a bundle: in which it keeps its weights."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tumorscope.core.weight_type import WeightType
+
+__all__ = ["WeightTypeOption"]
+
+WeightTypeOption = Annotated[
+    WeightType,
+    typer.Option(
+        help="In which the file keeps its weights: float16 leaves half of it, int8 a third; the same speed."
+    ),
+]
