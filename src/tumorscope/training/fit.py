@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import platform
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -272,7 +273,15 @@ def precision_of(config: TrainingConfig) -> Precision:
         return "bf16-mixed" if config.precision == "bf16" else "32-true"
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
+    return "bf16-mixed" if _processor_has_bf16() else "32-true"
+
+
+def _processor_has_bf16() -> bool:
+    # oneDNN also supports bf16 where AVX-512 has no part for it: by imitation, which is no faster than 32 bits.
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return supported
+    return supported and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 @contextmanager
