@@ -64,6 +64,8 @@ _KAGGLE_LIMITS = (
     "The tumours it learnt from are contrast-enhanced T1 slices of two hospitals; tumours on other contrasts and "
     "scanners are often missed.",
     "Its healthy slices come from other sources than its tumours, so it may lean on the look of the source.",
+    "The slices after contrast that it learnt from show tumours; one that shows none, such as those above and below a "
+    "tumour, is mostly called a tumour.",
 )
 _LICENCES = {
     "figshare": "CC BY 4.0 (Cheng, brain tumor dataset, figshare 1512427)",
