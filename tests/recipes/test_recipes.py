@@ -11,10 +11,12 @@ import pytest
 import yaml
 
 from tumorscope.core.errors import InvalidConfiguration, TumorscopeError
+from tumorscope.core.weight_type import WeightType
 from tumorscope.recipes.listing import describe_recipes
-from tumorscope.recipes.registry import RECIPES, find_recipe
+from tumorscope.recipes.registry import RECIPES, find_recipe, find_single_recipe
 from tumorscope.recipes.timm_names import timm_names
 from tumorscope.training.config import TrainingConfig, configure
+from tumorscope.training.guides import settings_under
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
 
@@ -48,7 +50,7 @@ def test_the_names_read_from_timms_source_are_those_of_its_registry() -> None:
         (
             "efficientnet-lite-0",
             r"recipes are efficientnet-lite0, efficientnet-lite0-lesions, efficientnet-lite1, "
-            r"efficientnet-lite2, light-cnn.*"
+            r"efficientnet-lite2, efficientnet-lite2-closer, light-cnn.*"
             r"did you mean 'efficientnet-lite0' or ",
         ),
         ("resnet-18", r"did you mean 'resnet18' or 'resnet50'\?"),
@@ -76,10 +78,26 @@ def test_a_recipe_sets_the_defaults_and_settings_change_them() -> None:
     assert configure("convnext-tiny", ["learning_rate=0.01"]).learning_rate == 0.01
 
 
-def test_the_recorded_run_is_that_of_the_recipe_that_ships() -> None:
-    record = Path(__file__).parents[2] / "records" / "efficientnet-lite0-lesions" / "config.yaml"
-    recorded = TrainingConfig.model_validate(yaml.safe_load(record.read_text(encoding="utf-8")))
-    assert recorded == configure("efficientnet-lite0-lesions")
+def test_the_recorded_runs_are_those_of_the_recipe_that_ships() -> None:
+    """Its own and that of its guide; it was trained before it had a recipe of its own."""
+    shipped = find_recipe("efficientnet-lite2-closer")
+    guide = configure(shipped.guide)
+    assert recorded(shipped.guide) == guide
+    closer = configure(shipped.name, settings_under(guide.image_size))
+    assert closer.differences(recorded(shipped.name)) == ["recipe"]
+    assert shipped.weight_type is WeightType.INT8
+
+
+def recorded(name: str) -> TrainingConfig:
+    record = Path(__file__).parents[2] / "records" / name / "config.yaml"
+    return TrainingConfig.model_validate(yaml.safe_load(record.read_text(encoding="utf-8")))
+
+
+def test_verbs_that_train_no_guide_say_so_in_one_line() -> None:
+    assert find_single_recipe("resnet18", "a study") is RECIPES["resnet18"]
+    with pytest.raises(InvalidConfiguration, match="which a study does not train; take another") as caught:
+        find_single_recipe("efficientnet-lite2-closer", "a study")
+    assert "\n" not in str(caught.value)
 
 
 def test_the_plain_recipe_keeps_its_configuration() -> None:

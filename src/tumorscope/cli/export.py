@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tumorscope.cli.weight_type import WeightTypeOption
-from tumorscope.core.weight_type import WeightType
+from tumorscope.cli.weight_type import OptionalWeightType
+from tumorscope.recipes.registry import find_recipe
 
 __all__ = ["export"]
 
@@ -18,7 +18,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="Bundle to write; RUN/bundle.onnx where not given.")
     ] = None,
-    weight_type: WeightTypeOption = WeightType.FLOAT32,
+    weight_type: OptionalWeightType = None,
 ) -> None:
     """Write the bundle of a run again, with the figures the run has now.
 
@@ -38,5 +38,6 @@ def export(
     folder = open_run(run)
     check_writable(out or folder.bundle)
     typer.echo("exporting the graph and checking it against torch (about 15 seconds)", err=True)
-    card = export_run(folder, out, weight_type=weight_type)
+    kept = weight_type or find_recipe(folder.config.recipe).weight_type
+    card = export_run(folder, out, weight_type=kept)
     typer.echo(f"bundle: {out or folder.bundle} ({card.name} {card.version})")

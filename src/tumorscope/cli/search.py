@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tumorscope.recipes.registry import RECIPES
+from tumorscope.recipes.registry import RECIPES, find_single_recipe
 from tumorscope.search.options import Metric, Pruner, Sampler
 
 __all__ = ["search"]
@@ -104,6 +104,7 @@ def search(
     from tumorscope.training.config import configure
 
     # Whatever can be wrong in the command is found before torch is imported and before anything is written.
+    find_single_recipe(recipe, "a search")
     fixed = list(settings or [])
     varied = read_space(space, recipe, fixed)
     weights_file(configure(recipe, fixed).weights)

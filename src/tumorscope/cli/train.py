@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tumorscope.cli.processes import as_one, start_or_join
-from tumorscope.cli.training_order import DEFAULT_RECIPE, Settings, order_of, required
+from tumorscope.cli.training_order import DEFAULT_RECIPE, Request, Settings, orders_of, required
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.recipes.registry import RECIPES
 from tumorscope.training.loggers import LoggerName
@@ -92,6 +93,12 @@ def train(
     folds: Annotated[
         bool, typer.Option("--folds", help="Train one model a fold for out-of-fold figures.")
     ] = False,
+    final: Annotated[
+        bool,
+        typer.Option(
+            "--final", help="After --folds make the final fit and its bundle, too; else always made."
+        ),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     allow_leaks: Annotated[
         bool,
@@ -124,6 +131,7 @@ def train(
     Without --folds the final model is fitted on all groups but a small calibration part, and RUN/bundle.onnx is
     written. With --folds one model a fold is trained first, and RUN/predictions.csv holds what each says of the
     patients it has not seen: the honest figures. Each leaves RUN/folds/N/bundle.onnx, by which the run is measured.
+    With --folds --final both are made. A recipe that looks closer trains its guide before each, in RUN/guide.
 
     \b
     Examples:
@@ -137,30 +145,37 @@ def train(
       tumorscope train --data manifest.csv --out runs/large --recipe convnext-tiny --devices 4
       torchrun --nproc-per-node 2 $(which tumorscope) train --data manifest.csv --out runs/large
       tumorscope train --data manifest.csv --out runs/student --folds --teacher runs/large --teacher runs/other
+      tumorscope train --data manifest.csv --out runs/shipped --recipe efficientnet-lite2-closer --folds --final
       tumorscope train --data manifest.csv --out runs/closer --folds --guide runs/first
       tumorscope train --data manifest.csv --out runs/mean --folds --average runs/first --average runs/second
     """  # noqa: D301  # \b is a control character that keeps the examples as they are
     given = Settings(recipe, config_file, settings or [], weights, teacher or [], average or [], guide)
     given.refuse_beside_average(logger, devices, nodes)
-    chosen = given.chosen()
     if sheet is not None:
         if guide is not None:
             raise InvalidConfiguration("--show-augmentation shows whole slices; leave --guide away")
+        if given.of_guide() is not None:
+            raise InvalidConfiguration(
+                "--show-augmentation shows whole slices; take a recipe without a guide, or the guide's own"
+            )
+        chosen = given.chosen()
         from tumorscope.cli.augmentation_sheet import show_augmentation
 
         show_augmentation(sheet, data, chosen.config)
         return
-    order = order_of(
-        chosen,
+    request = Request(
         required(data, "--data"),
         required(out, "--out"),
-        loggers=logger or [],
-        folds=folds,
+        logger or [],
+        parts=(True, False) if folds and final else (folds,),
         resume=resume,
         allow_leaks=allow_leaks,
     )
+    orders = orders_of(given, request)
+    first = next(orders)
     if start_or_join(context.obj or sys.argv[1:], devices, nodes):
         return
     from tumorscope.cli.training_run import carry_out
 
-    carry_out(order, skip_unreadable=skip_unreadable, progress=progress)
+    for order in chain([first], orders):
+        carry_out(order, skip_unreadable=skip_unreadable, progress=progress)

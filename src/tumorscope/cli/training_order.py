@@ -1,17 +1,19 @@
 """What a ``tumorscope train`` asks for, found right or wrong before torch is imported and anything is written.
 
-Owns the order of these checks and their messages about options. What is done with an order is
-:mod:`tumorscope.cli.training_run`.
+Owns the order of these checks, their messages about options, and which parts a command has: folds, final fit, and
+those of a guide before each. What is done with an order is :mod:`tumorscope.cli.training_run`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.recipes.registry import find_recipe
+from tumorscope.recipes.weights import WEIGHTS_SOURCES
 
 if TYPE_CHECKING:
     from tumorscope.training.config import TrainingConfig
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
     from tumorscope.training.split import TrainingData
     from tumorscope.training.teachers import Teachers
 
-__all__ = ["DEFAULT_RECIPE", "Chosen", "Order", "Settings", "order_of", "required"]
+__all__ = ["DEFAULT_RECIPE", "Chosen", "Order", "Request", "Settings", "orders_of", "required"]
 
 DEFAULT_RECIPE = "efficientnet-lite0"
+
+_OF_THE_PAIR = ("image_size", "zoom", "reader_share")
+_MULTIPLE = 32  # of what a network gets, in pixels a side
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,12 @@ class Chosen:
 class Settings:
     """The options that say what is trained, as they were given."""
 
-    recipe: str | None
-    config_file: Path | None
-    changes: Sequence[str]
-    weights: str | None
-    teachers: Sequence[Path]
-    average: Sequence[Path]
+    recipe: str | None = None
+    config_file: Path | None = None
+    changes: Sequence[str] = ()
+    weights: str | None = None
+    teachers: Sequence[Path] = ()
+    average: Sequence[Path] = ()
     guide: Path | None = None
 
     def chosen(self) -> Chosen:
@@ -60,6 +65,49 @@ class Settings:
 
         members = open_members(self.average)
         return self._trained() if members is None else Chosen(members.config, members=members)
+
+    def of_guide(self) -> Settings | None:
+        """Those of the guide that has to be trained first; ``None`` where there is none, or a finished one is named.
+
+        Raises
+        ------
+        InvalidConfiguration
+            If a setting is wrong, or can only be meant for one of the two networks.
+        """
+        name = self._recipe()
+        recipe = find_recipe(name)
+        if not recipe.guide or self.guide is not None or self.average:
+            return None
+        alone = f"train its guide by 'tumorscope train --recipe {recipe.guide}' and name it by --guide"
+        if self.config_file is not None:
+            raise InvalidConfiguration(
+                f"--config holds the settings of one network, and the recipe {name} trains two; {alone}"
+            )
+        if self.teachers:
+            raise InvalidConfiguration(
+                f"--teacher does not go with the recipe {name}: a teacher answers for whole slices, and it learns from "
+                "close-ups"
+            )
+        from tumorscope.training.config import configure
+        from tumorscope.training.guides import settings_under
+
+        changes = [*self.changes, *([f"weights={self.weights}"] if self.weights else [])]
+        pair = configure(name, [*settings_under(find_recipe(recipe.guide).image_size), *changes])
+        if pair.weights not in WEIGHTS_SOURCES:
+            raise InvalidConfiguration(
+                f"the weights {pair.weights} are of one network, and the recipe {name} trains two; {alone}"
+            )
+        if pair.zoom == 1:
+            raise InvalidConfiguration(
+                f"zoom is 1, and the recipe {name} looks closer; leave the setting out"
+            )
+        if pair.image_size % (pair.zoom * _MULTIPLE):
+            raise InvalidConfiguration(
+                f"image_size is {pair.image_size}, of which each of the two networks of the recipe {name} gets 1 of "
+                f"{pair.zoom} parts; give a multiple of {pair.zoom * _MULTIPLE}"
+            )
+        of_both = [change for change in changes if change.partition("=")[0] not in _OF_THE_PAIR]
+        return Settings(recipe.guide, changes=[*of_both, f"image_size={pair.network_size}"])
 
     def refuse_beside_average(self, *others: object) -> None:
         """A mean has the settings of its members, and is made in one process."""
@@ -78,6 +126,12 @@ class Settings:
                 "--weights, --teacher, --guide, --logger, --devices and --nodes"
             )
 
+    def _recipe(self) -> str:
+        from tumorscope.training.config_file import read_config_file
+
+        given = None if self.config_file is None else read_config_file(self.config_file, self.recipe)
+        return (given.recipe if given else self.recipe) or DEFAULT_RECIPE
+
     def _trained(self) -> Chosen:
         from tumorscope.training.config import configure
         from tumorscope.training.config_file import read_config_file
@@ -87,7 +141,7 @@ class Settings:
         guide = open_guide(self.guide)
         given = None if self.config_file is None else read_config_file(self.config_file, self.recipe)
         config = configure(
-            (given.recipe if given else self.recipe) or DEFAULT_RECIPE,
+            self._recipe(),
             [
                 *(guide.settings if guide else ()),
                 *([f"distillation.weight={WEIGHT_WITH_TEACHERS}"] if self.teachers else []),
@@ -109,7 +163,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A run that can be begun, or gone on with (``begun``)."""
+    """A part of a run that can be begun, or gone on with (``begun``); that of a guide is not exported."""
 
     chosen: Chosen
     data: TrainingData
@@ -118,30 +172,56 @@ class Order:
     folds: bool
     allow_leaks: bool
     begun: bool
+    is_guide: bool = False
 
 
-def order_of(
-    chosen: Chosen,
-    data: Path,
-    out: Path,
-    *,
-    loggers: Sequence[LoggerName],
-    folds: bool,
-    resume: bool,
-    allow_leaks: bool,
-) -> Order:
-    """Look at data, folder, weights, loggers and the runs that are built on.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a command asks for beside the settings."""
+
+    data: Path
+    out: Path
+    loggers: Sequence[LoggerName]
+    parts: Sequence[bool]
+    """Of the run: ``True`` for the folds, ``False`` for the final fit."""
+
+    resume: bool
+    allow_leaks: bool
+
+
+def orders_of(settings: Settings, request: Request) -> Iterator[Order]:
+    """Look at data, folders, weights, loggers and the runs that are built on.
+
+    Each part is looked at when the one before it has been carried out; what can be known of all is found at the first.
 
     Raises
     ------
     InvalidConfiguration
-        If the folder holds another run, or this one and going on was not asked for; if the split leaks; if a run that
+        If a folder holds another run, or this one and going on was not asked for; if the split leaks; if a run that
         is built on has seen what is held out.
     MissingInput
         If a file is not there.
     InvalidManifest
         If the data cannot be learnt from.
     """
+    from tumorscope.training.folder import GUIDE_RUN
+
+    of_guide = settings.of_guide()
+    guide = request.out / GUIDE_RUN
+    for out in (request.out, *((guide,) if of_guide else ())):
+        for folds in request.parts:
+            _check_part(out, out / ("folds" if folds else "final"), resume=request.resume)
+    if of_guide is None:
+        chosen = settings.chosen()
+        for folds in request.parts:
+            yield _order(chosen, request, folds=folds)
+        return
+    for folds in request.parts:
+        yield replace(_order(of_guide.chosen(), replace(request, out=guide), folds=folds), is_guide=True)
+        yield _order(replace(settings, guide=guide).chosen(), request, folds=folds)
+
+
+def _order(chosen: Chosen, request: Request, *, folds: bool) -> Order:
     from tumorscope.dataset.manifest_file import read_manifest
     from tumorscope.recipes.weights import weights_file
     from tumorscope.training.folder import check_configuration
@@ -149,15 +229,16 @@ def order_of(
     from tumorscope.training.split import training_data
 
     weights_file(chosen.config.weights)
-    names = check_loggers(loggers)
-    _check_part(out, out / ("folds" if folds else "final"), resume=resume)
-    begun = check_configuration(out, chosen.config) is not None
-    whole = read_manifest(data)
-    learnt = training_data(whole, folds=folds, allow_leaks=allow_leaks)
+    names = check_loggers(request.loggers)
+    begun = check_configuration(request.out, chosen.config) is not None
+    whole = read_manifest(request.data)
+    learnt = training_data(whole, folds=folds, allow_leaks=request.allow_leaks)
     for forebears in (chosen.teachers, chosen.members, chosen.guide):
         if forebears is not None:
-            forebears.check(whole, learnt.manifest, out, folds=folds, allow_leaks=allow_leaks)
-    return Order(chosen, learnt, out, names, folds=folds, allow_leaks=allow_leaks, begun=begun)
+            forebears.check(whole, learnt.manifest, request.out, folds=folds, allow_leaks=request.allow_leaks)
+    return Order(
+        chosen, learnt, request.out, names, folds=folds, allow_leaks=request.allow_leaks, begun=begun
+    )
 
 
 def required(path: Path | None, option: str) -> Path:

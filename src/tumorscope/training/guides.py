@@ -18,7 +18,17 @@ from tumorscope.training.forebears import Forebears, name_of, open_runs
 if TYPE_CHECKING:
     from tumorscope.models.network import SliceNetwork
 
-__all__ = ["GUIDE", "READER_SHARE", "ZOOM", "Guide", "check_guide", "open_guide", "read_guide", "write_guide"]
+__all__ = [
+    "GUIDE",
+    "READER_SHARE",
+    "ZOOM",
+    "Guide",
+    "check_guide",
+    "open_guide",
+    "read_guide",
+    "settings_under",
+    "write_guide",
+]
 
 GUIDE = "guide.safetensors"
 """What the folder of a fit calls the weights of the network that shows it where to look."""
@@ -44,11 +54,7 @@ class Guide(Forebears):
     @property
     def settings(self) -> list[str]:
         """Defaults of a run that it guides."""
-        return [
-            f"zoom={ZOOM}",
-            f"image_size={ZOOM * self.run.config.image_size}",
-            f"reader_share={READER_SHARE}",
-        ]
+        return settings_under(self.run.config.image_size)
 
     def network(self, number: int | None) -> SliceNetwork:
         """The one that has not seen a fold; that of the final fit for ``None``.
@@ -66,6 +72,11 @@ class Guide(Forebears):
                 f"the guide {name_of(self.run)} has no final fit; train it without --folds first"
             )
         return load_fitted(self.run.config, folder)
+
+
+def settings_under(image_size: int) -> list[str]:
+    """Defaults of a run under a guide that takes so many pixels a side."""
+    return [f"zoom={ZOOM}", f"image_size={ZOOM * image_size}", f"reader_share={READER_SHARE}"]
 
 
 def open_guide(path: Path | None) -> Guide | None:
