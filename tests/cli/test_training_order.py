@@ -1,0 +1,53 @@
+"""Which parts a ``tumorscope train`` has, and what is known of all of them before the first is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tumorscope.cli.training_order import Request, Settings, orders_of
+from tumorscope.core.errors import InvalidConfiguration
+from tumorscope.synthesis.phantom import write_phantoms
+
+PLAIN = Settings("light-cnn")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantoms")
+    list(write_phantoms(folder, 16, size=64))
+    return folder
+
+
+def request_of(data: Path, out: Path, parts: Sequence[bool], *, resume: bool = False) -> Request:
+    return Request(data, out, [], parts, resume=resume, allow_leaks=False)
+
+
+@pytest.mark.parametrize("parts", [(True,), (False,), (True, False)])
+def test_a_plain_recipe_has_the_parts_that_are_asked_for(
+    data: Path, tmp_path: Path, parts: tuple[bool, ...]
+) -> None:
+    orders = list(orders_of(PLAIN, request_of(data, tmp_path / "run", parts)))
+    assert [(order.folds, order.is_guide) for order in orders] == [(folds, False) for folds in parts]
+
+
+def test_a_guide_comes_first_in_a_folder_of_its_own(data: Path, tmp_path: Path) -> None:
+    settings = Settings("efficientnet-lite2-closer", changes=["seed=7", "reader_share=0.9"])
+    first = next(orders_of(settings, request_of(data, tmp_path / "run", (True, False))))
+    assert first.is_guide
+    assert first.folds
+    assert first.out == tmp_path / "run" / "guide"
+    config = first.chosen.config
+    assert (config.recipe, config.image_size, config.seed) == ("efficientnet-lite0-lesions", 160, 7)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("there", ["final", "guide/final"])
+def test_what_is_there_already_is_known_before_the_first_part(data: Path, tmp_path: Path, there: str) -> None:
+    settings = Settings("efficientnet-lite2-closer")
+    (tmp_path / there).mkdir(parents=True)
+    with pytest.raises(InvalidConfiguration, match="final exists; go on with it by --resume"):
+        next(orders_of(settings, request_of(data, tmp_path, (True, False))))
+    assert next(orders_of(settings, request_of(data, tmp_path, (True, False), resume=True))).is_guide
