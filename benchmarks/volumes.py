@@ -77,6 +77,10 @@ class TumourHead:
 def tumour_head(name: str, scan: Path, mask: Path) -> TumourHead:
     """Slices with enough of the tumour to be seen, and those of the head that are two or more away from any of it."""
     volume, tumour = canonical(scan), canonical(mask) > HALF
+    if volume.shape != tumour.shape:
+        raise SystemExit(
+            f"{scan} has {volume.shape} voxels and {mask} {tumour.shape}; give a mask of this scan"
+        )
     head = (volume > SIGNAL * np.percentile(volume, 99)).sum(axis=(0, 1))
     marked = tumour.sum(axis=(0, 1))
     shown = np.flatnonzero((head > 0) & (marked > 0) & (marked >= LARGE * head)).tolist()
@@ -125,10 +129,8 @@ def heads_of(options: argparse.Namespace) -> tuple[dict[str, list[Slice]], list[
 
 def report(classifier: Classifier, head: TumourHead) -> None:
     """What is said of a head with a tumour."""
-    found, tumours = (
-        answers(classifier, head.shown),
-        [key for key in Diagnosis if key is not Diagnosis.NOTUMOR],
-    )
+    found = answers(classifier, head.shown)
+    tumours = [key for key in Diagnosis if key is not Diagnosis.NOTUMOR]
     say(f"{head.name}: called glioma", share(found, Diagnosis.GLIOMA))
     say(f"{head.name}: called any tumour", share(found, *tumours))
     say(f"{head.name}: strongest glioma evidence in its box", pointed(found, head.masks))

@@ -68,20 +68,20 @@ def made(split: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_both_networks_are_trained_with_what_was_set(made: Path) -> None:
-    pair, guide = open_run(made).config, open_run(made / "guide").config
+    pair, guide = open_run(made).config, open_run(made / GUIDE.name).config
     assert (pair.recipe, guide.recipe) == (RECIPE, GUIDE.name)
     assert (pair.image_size, pair.network_size, guide.image_size) == (SIZE, SIZE // 2, SIZE // 2)
     assert (pair.epochs, guide.epochs) == (1, 1)
     assert (pair.supervision.paste, guide.supervision.paste) == (0.0, 0.2)
     recorded = json.loads((made / "data.json").read_text())["guides"]
-    assert [each["run"] for each in recorded] == ["guide"]
+    assert [each["run"] for each in recorded] == [GUIDE.name]
     assert sorted(recorded[0]["weights"]) == ["final", "folds/1", "folds/2"]
 
 
 def test_one_bundle_holds_both_in_eight_bits(made: Path, split: Path) -> None:
-    assert not any((made / "guide").rglob("bundle.onnx"))
+    assert not any((made / GUIDE.name).rglob("bundle.onnx"))
     classifier = load(made / "bundle.onnx")
-    assert [guide.name for guide in classifier.card.guides] == ["guide/final"]
+    assert [guide.name for guide in classifier.card.guides] == [f"{GUIDE.name}/final"]
     assert classifier.card.weight_type is WeightType.INT8
     answer = classifier.predict(next(split.parent.glob("phantoms/glioma/*.png")), heatmap=True)
     assert isinstance(answer, Prediction)
@@ -106,20 +106,21 @@ def test_what_is_missing_is_made_again_and_nothing_else(
     assert run(command(split, copy, "--folds", "--final")) == 2
     assert "go on with it by --resume" in capsys.readouterr().err
     before = read_predictions(copy).logits
-    kept = (copy / "guide" / "folds" / "2" / "weights.safetensors").stat().st_mtime_ns
     shutil.rmtree(copy / "folds" / "2")
     shutil.rmtree(copy / "final")
+    there = {path: path.stat().st_mtime_ns for path in copy.rglob("weights.safetensors")}
+    assert len(there) == 4  # the guide's three, and fold 1
     assert run(command(split, copy, "--folds", "--final", "--resume")) == 0
     assert np.array_equal(read_predictions(copy).logits, before)
-    assert (copy / "guide" / "folds" / "2" / "weights.safetensors").stat().st_mtime_ns == kept
     assert (copy / "final" / "weights.safetensors").is_file()
+    assert {path: path.stat().st_mtime_ns for path in there} == there
 
 
 def test_a_finished_guide_is_taken_where_one_is_named(made: Path, split: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    assert run(command(split, out, "--guide", str(made / "guide"))) == 2  # its folds come first
-    assert run(command(split, out, "--guide", str(made / "guide"), "--folds")) == 0
-    assert not (out / "guide").exists()
+    assert run(command(split, out, "--guide", str(made / GUIDE.name))) == 2  # its folds come first
+    assert run(command(split, out, "--guide", str(made / GUIDE.name), "--folds")) == 0
+    assert not (out / GUIDE.name).exists()
     assert np.array_equal(read_predictions(out).logits, read_predictions(made).logits)
 
 
@@ -134,7 +135,10 @@ def test_a_finished_guide_is_taken_where_one_is_named(made: Path, split: Path, t
         (["--set", "weights=some.safetensors"], "the weights some.safetensors are of one network"),
         (["--teacher", "RUN"], "--teacher does not go with the recipe small-closer"),
         (["--set", "zoom=1"], "zoom is 1, and the recipe small-closer looks closer"),
-        (["--set", "image_size=96"], "image_size is 96, of which each of the two networks"),
+        (
+            ["--set", "image_size=96"],
+            "each network of the recipe small-closer gets 48 pixels a side, which is no multiple of 32; give a",
+        ),
         (["--set", "epoch=1"], "there is no setting 'epoch'; did you mean 'epochs'?"),
         (
             ["--show-augmentation", "sheet.png"],
@@ -166,6 +170,9 @@ def test_a_recipe_named_by_a_file_alone_needs_its_guide_too(
 def test_search_and_study_train_no_guide(
     split: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    finished = tmp_path / "plan"  # what is finished is compared
+    assert run(["study", "--data", str(split), "--out", str(finished), "--recipes", RECIPE, "--compare"]) == 2
+    assert "does not train" not in capsys.readouterr().err
     (tmp_path / "space.yaml").write_text("learning_rate: {low: 0.001, high: 0.01}\n")
     common = ["--data", str(split), "--out", str(tmp_path / "out")]
     assert run(["search", *common, "--space", str(tmp_path / "space.yaml"), "--recipe", RECIPE]) == 2

@@ -28,3 +28,22 @@ def test_auto_is_bf16_where_the_processor_has_instructions_for_it(monkeypatch: p
 def test_what_is_asked_for_is_what_is_used(asked: str, expected: str) -> None:
     config = TrainingConfig.model_validate({"recipe": "efficientnet-lite0", "precision": asked})
     assert precision_of(config) == expected
+
+
+@pytest.mark.parametrize(
+    ("instructions", "machine", "expected"),
+    [
+        (False, "x86_64", "32-true"),  # torch would imitate it
+        (True, "x86_64", "bf16-mixed"),
+        (False, "aarch64", "bf16-mixed"),
+    ],
+)
+def test_what_torch_only_imitates_is_not_taken(
+    instructions: bool, machine: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert precision_of(TrainingConfig(recipe="efficientnet-lite0")) == expected

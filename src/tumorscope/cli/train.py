@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from tumorscope.cli.processes import as_one, start_or_join
-from tumorscope.cli.training_order import DEFAULT_RECIPE, Request, Settings, orders_of, required
+from tumorscope.cli.training_order import Request, orders_of, required
+from tumorscope.cli.training_settings import DEFAULT_RECIPE, Settings
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.recipes.registry import RECIPES
 from tumorscope.training.loggers import LoggerName
@@ -96,7 +97,8 @@ def train(
     final: Annotated[
         bool,
         typer.Option(
-            "--final", help="After --folds make the final fit and its bundle, too; else always made."
+            "--final",
+            help="After --folds make the final fit and its bundle too; without --folds they are what is made.",
         ),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
@@ -131,7 +133,8 @@ def train(
     Without --folds the final model is fitted on all groups but a small calibration part, and RUN/bundle.onnx is
     written. With --folds one model a fold is trained first, and RUN/predictions.csv holds what each says of the
     patients it has not seen: the honest figures. Each leaves RUN/folds/N/bundle.onnx, by which the run is measured.
-    With --folds --final both are made. A recipe that looks closer trains its guide before each, in RUN/guide.
+    With --folds --final both are made. A recipe that looks closer trains its guide before each, in a
+    folder of RUN, and its folds come first.
 
     \b
     Examples:
@@ -154,7 +157,7 @@ def train(
     if sheet is not None:
         if guide is not None:
             raise InvalidConfiguration("--show-augmentation shows whole slices; leave --guide away")
-        if given.of_guide() is not None:
+        if given.trains_guide:
             raise InvalidConfiguration(
                 "--show-augmentation shows whole slices; take a recipe without a guide, or the guide's own"
             )

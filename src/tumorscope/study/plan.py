@@ -16,6 +16,7 @@ from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.core.labels import CLASS_ORDER
 from tumorscope.dataset.manifest import Manifest, OfficialSplit, Part
 from tumorscope.evaluation.protocol import Protocol
+from tumorscope.recipes.registry import find_single_recipe
 from tumorscope.recipes.weights import weights_file
 from tumorscope.study.begun import check_settings, is_finished
 from tumorscope.study.request import StudyRequest, settings_for
@@ -209,6 +210,7 @@ def _of_study(
     check_settings(path, config)
     if is_finished(path, name, wanted):
         return PlannedPart(name, "finished", path, command)
+    find_single_recipe(recipe, "a study")
     if not path.exists():
         return PlannedPart(name, "train", path, command)
     if not request.resume:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tumorscope.core.errors import InvalidConfiguration
 from tumorscope.evaluation.protocol import Protocol
-from tumorscope.recipes.registry import RECIPES, find_single_recipe
+from tumorscope.recipes.registry import RECIPES, find_recipe
 from tumorscope.study.document import Name
 from tumorscope.study.words import DEFAULT_PROTOCOLS, DEFAULT_RECIPES
 
@@ -83,13 +83,13 @@ def names_of(text: str) -> tuple[str, ...]:
     Raises
     ------
     InvalidConfiguration
-        If one is unknown, named twice, or trains a guide first.
+        If one is unknown or named twice.
     """
     names = _listed(text)
     if not names:
         raise InvalidConfiguration("no recipe is named; --recipes takes names such as light-cnn,vgg16")
     for name in names:
-        find_single_recipe(name, "a study")
+        find_recipe(name)
         if names.count(name) > 1:
             raise InvalidConfiguration(f"the recipe {name} is named twice; name each once")
     return names

@@ -10,7 +10,7 @@ Owns which file is where, and the check that a folder continues the run it began
     RUN/final/               the fit on everything but the calibration part
     RUN/curves.png           loss and accuracy by epoch
     RUN/bundle.onnx          the file to deploy
-    RUN/guide/               the run that shows it where to look closer, where the recipe trains one first
+    RUN/RECIPE/              the run of its guide, called by its recipe, where one is trained first
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ INITIAL_WEIGHTS = "initial-weights.txt"
 """What it calls the line that says which weights the fit began with."""
 
 BUNDLE = "bundle.onnx"
-GUIDE_RUN = "guide"
 
 _COUNTS = ("images", "slices", "groups", "patients")
 
@@ -91,11 +90,6 @@ class RunFolder:
     def bundle(self) -> Path:
         """The exported bundle."""
         return self.path / BUNDLE
-
-    @property
-    def guide(self) -> Path:
-        """The run of the guide, where the recipe trains one first."""
-        return self.path / GUIDE_RUN
 
     def fold(self, number: int) -> Path:
         """The fit that held fold ``number`` out."""

@@ -213,7 +213,7 @@ def check_answers_of_folds(run: Path, role: str) -> None:
     if table is None or table.folds is None or len(set(table.folds.tolist())) < 2:
         raise MissingInput(
             f"{run} has no out-of-fold answers, and each {role} has seen images that the final fit would be calibrated "
-            "by; make its folds with --folds first"
+            "by; make its folds with --folds first (--folds --final makes both)"
         )
 
 

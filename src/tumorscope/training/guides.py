@@ -66,12 +66,22 @@ class Guide(Forebears):
         """
         from tumorscope.training.fit import load_fitted
 
-        folder = self.run.fit(number)
-        if not (folder / WEIGHTS).is_file():
+        if number is None:
+            self.check_final()
+        return load_fitted(self.run.config, self.run.fit(number))
+
+    def check_final(self) -> None:
+        """Make sure that there is a network for the final fit.
+
+        Raises
+        ------
+        MissingInput
+            If there is none.
+        """
+        if not (self.run.final / WEIGHTS).is_file():
             raise MissingInput(
                 f"the guide {name_of(self.run)} has no final fit; train it without --folds first"
             )
-        return load_fitted(self.run.config, folder)
 
 
 def settings_under(image_size: int) -> list[str]:
