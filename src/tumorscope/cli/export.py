@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from tumorscope.cli.weight_type import OptionalWeightType
-from tumorscope.recipes.registry import find_recipe
 
 __all__ = ["export"]
 
@@ -38,6 +37,5 @@ def export(
     folder = open_run(run)
     check_writable(out or folder.bundle)
     typer.echo("exporting the graph and checking it against torch (about 15 seconds)", err=True)
-    kept = weight_type or find_recipe(folder.config.recipe).weight_type
-    card = export_run(folder, out, weight_type=kept)
+    card = export_run(folder, out, weight_type=weight_type)
     typer.echo(f"bundle: {out or folder.bundle} ({card.name} {card.version})")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from tumorscope.cli.processes import announce
-from tumorscope.recipes.registry import find_recipe
 from tumorscope.training.launch import Place, find_place
 
 if TYPE_CHECKING:
@@ -116,5 +115,5 @@ def _export(run: RunFolder, *, folds: bool, leaks: Mapping[str, object]) -> None
     from tumorscope.export.onnx import export_run
 
     announce("exporting the graph and checking it against torch (about 15 seconds)")
-    export_run(run, weight_type=find_recipe(run.config.recipe).weight_type)
+    export_run(run)
     typer.echo(f"bundle: {run.bundle}")

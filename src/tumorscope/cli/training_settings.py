@@ -17,6 +17,7 @@ from tumorscope.recipes.weights import WEIGHTS_SOURCES
 
 if TYPE_CHECKING:
     from tumorscope.training.config import TrainingConfig
+    from tumorscope.training.config_file import ConfigFile
     from tumorscope.training.guides import Guide
     from tumorscope.training.members import Members
     from tumorscope.training.teachers import Teachers
@@ -100,7 +101,7 @@ class Settings:
         from tumorscope.training.config import configure
         from tumorscope.training.guides import settings_under
 
-        changes = [*self.changes, *([f"weights={self.weights}"] if self.weights else [])]
+        changes = self._said()
         pair = configure(name, [*settings_under(find_recipe(recipe.guide).image_size), *changes])
         if pair.weights not in WEIGHTS_SOURCES:
             raise InvalidConfiguration(
@@ -141,28 +142,33 @@ class Settings:
                 "--weights, --teacher, --guide, --logger, --devices and --nodes"
             )
 
-    def _recipe(self) -> str:
+    def _file(self) -> ConfigFile | None:
         from tumorscope.training.config_file import read_config_file
 
-        given = None if self.config_file is None else read_config_file(self.config_file, self.recipe)
+        return None if self.config_file is None else read_config_file(self.config_file, self.recipe)
+
+    def _recipe(self) -> str:
+        given = self._file()
         return (given.recipe if given else self.recipe) or DEFAULT_RECIPE
+
+    def _said(self) -> list[str]:
+        """Settings by ``--set`` and by the options that are short for one."""
+        return [*self.changes, *([f"weights={self.weights}"] if self.weights else [])]
 
     def _trained(self) -> Chosen:
         from tumorscope.training.config import configure
-        from tumorscope.training.config_file import read_config_file
         from tumorscope.training.distillation_config import WEIGHT_WITH_TEACHERS
         from tumorscope.training.guides import check_guide, open_guide
 
         guide = open_guide(self.guide)
-        given = None if self.config_file is None else read_config_file(self.config_file, self.recipe)
+        given = self._file()
         config = configure(
             self._recipe(),
             [
                 *(guide.settings if guide else ()),
                 *([f"distillation.weight={WEIGHT_WITH_TEACHERS}"] if self.teachers else []),
                 *(given.settings if given else ()),
-                *self.changes,
-                *([f"weights={self.weights}"] if self.weights else []),
+                *self._said(),
             ],
         )
         from tumorscope.training.teachers import (

@@ -23,6 +23,7 @@ from tumorscope.export.graph import AnswerGraph, to_onnx
 from tumorscope.export.held_out import out_of_fold_novelty
 from tumorscope.export.parity import check_parity
 from tumorscope.export.weight_storage import stored_as
+from tumorscope.recipes.registry import find_recipe
 from tumorscope.training.fit import load_fitted
 from tumorscope.training.folder import INITIAL_WEIGHTS, RunFolder
 from tumorscope.training.novelty import SPACE, NoveltySpace, load_space
@@ -31,7 +32,7 @@ __all__ = ["checked_graph", "export_run"]
 
 
 def export_run(
-    run: RunFolder, out: Path | None = None, *, weight_type: WeightType = WeightType.FLOAT32
+    run: RunFolder, out: Path | None = None, *, weight_type: WeightType | None = None
 ) -> ModelCard:
     """Write the bundle of a run.
 
@@ -42,7 +43,7 @@ def export_run(
     out
         Destination; ``bundle.onnx`` in the run's folder where not given.
     weight_type
-        In which the file keeps its weights.
+        In which the file keeps its weights; as the recipe says where not given.
 
     Returns
     -------
@@ -65,6 +66,7 @@ def export_run(
             f"{run.path} was trained by an older version and lacks final/{SPACE}; make it, without training again, by "
             "the command that trained the final fit and --resume"
         )
+    weight_type = weight_type or find_recipe(run.config.recipe).weight_type
     space, novelty = load_space(run.final / SPACE)
     calibration = read_predictions(run.final / "calibration.csv")
     calibrated = calibrate(_out_of_fold(run) or calibration)
